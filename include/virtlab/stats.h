@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stats.h - the one list of counters, always compiled in.
+ *
+ * A counter that an engine cannot know is absent from its results, not zero: an engine declares the ones that it keeps
+ * in engine_ops.counters. Exits are counted per reason of exit.h, taken and avoided apart.
+ */
+#ifndef VIRTLAB_STATS_H
+#define VIRTLAB_STATS_H
+
+#include <virtlab/exit.h>
+
+/* X(SYMBOL, name in results, "what it counts") */
+#define COUNTERS(X)                                                                            \
+    X(INSTRUCTIONS, instructions, "guest instructions retired")                                \
+    X(TLB_HITS, tlb_hits, "software-TLB hits (data)")                                          \
+    X(TLB_MISSES, tlb_misses, "software-TLB misses (data and code)")                           \
+    X(TLB_FLUSHES, tlb_flushes, "TLB flushes asked for by the guest")                          \
+    X(WALK_REFS, walk_refs, "page-table entries read by page walks")                           \
+    X(SHADOW_FILLS, shadow_fills, "shadow page-table entries filled in")                       \
+    X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")          \
+    X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                          \
+    X(PT_WRITES, pt_writes, "traced writes to page tables")                                    \
+    X(BLOCKS_DECODED, blocks_decoded, "blocks decoded or translated")                          \
+    X(BLOCKS_CHAINED, blocks_chained, "direct links made between blocks")                      \
+    X(BLOCKS_INVALIDATED, blocks_invalidated, "blocks dropped because their code was written") \
+    X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")       \
+    X(HYPERCALLS, hypercalls, "hypercalls")                                                    \
+    X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")              \
+    X(INTERRUPTS, interrupts, "external interrupts delivered")                                 \
+    X(EXCEPTIONS, exceptions, "exceptions delivered")                                          \
+    X(UNKNOWN_INSTRUCTIONS, unknown_instructions, "instructions that the engine lacks, given #UD")
+
+enum counter {
+#define X(symbol, name, text) COUNTER_##symbol,
+    COUNTERS(X)
+#undef X
+        COUNTER_COUNT
+};
+
+#define COUNTER_BIT(symbol) (UINT64_C(1) << COUNTER_##symbol)
+
+struct exit_count {
+    uint64_t taken, avoided;
+};
+
+/* What a run counted. Plain integers: one vCPU thread writes them. */
+struct stats {
+    uint64_t counter[COUNTER_COUNT];
+    struct exit_count exits[EXIT_REASON_COUNT];
+    char unknown[96]; /* the first instruction that the engine lacks: bytes and mnemonic; empty if none */
+};
+
+/* Name of a counter as it stands in results, and its one-line explanation. */
+const char *counter_name(enum counter counter);
+const char *counter_text(enum counter counter);
+
+/* later - earlier, field by field: what happened between two snapshots of the same stats. */
+struct stats stats_since(const struct stats *later, const struct stats *earlier);
+
+#define COUNT(stats, symbol)         ((stats)->counter[COUNTER_##symbol]++)
+#define COUNT_TAKEN(stats, symbol)   ((stats)->exits[EXIT_INDEX_##symbol].taken++)
+#define COUNT_AVOIDED(stats, symbol) ((stats)->exits[EXIT_INDEX_##symbol].avoided++)
+
+#endif

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every word that a reader of a report sees, in English and Chinese (the lecture's cells apart,
+which stand in lecture_text.py). Reasons and names come from the results file and stay as they are.
+
+A new language is one more entry in each pair and in LANGUAGES; a test checks that none is missing.
+"""
+
+LANGUAGES = ("en", "zh")
+
+TEXTS = {
+    # headings
+    "speed.title": {
+        "en": "Speed as a percentage of native",
+        "zh": "速度（占本机原生速度的百分比）",
+    },
+    "mips.title": {
+        "en": "Guest instructions per second (MIPS)",
+        "zh": "每秒执行的客户机指令数（MIPS，百万条）",
+    },
+    "latency.title": {"en": "Latencies", "zh": "延迟"},
+    "lecture.title": {"en": "Four ways to virtualize a machine", "zh": "四种虚拟化技术的比较"},
+    "workload": {"en": "workload", "zh": "负载"},
+    "native": {"en": "native", "zh": "原生"},
+    "seconds.unit": {"en": "(s)", "zh": "（秒）"},
+    "peer": {"en": "(peer)", "zh": "（参照）"},
+    "class.compute": {"en": "compute", "zh": "计算"},
+    "class.memory": {"en": "memory", "zh": "内存"},
+    "class.system": {"en": "system", "zh": "系统"},
+    "class.disk": {"en": "disk", "zh": "磁盘"},
+    "class.other": {"en": "other", "zh": "其他"},
+    "mean.class": {"en": "geometric mean, {group}", "zh": "几何平均（{group}）"},
+    "mean.all": {"en": "geometric mean, all", "zh": "几何平均（全部）"},
+    "mean.over": {"en": "over {n}", "zh": "共 {n} 项"},
+    "notes": {"en": "Notes", "zh": "说明"},
+    # cells and their footnotes
+    "na": {"en": "n/a", "zh": "不适用"},
+    "failed": {"en": "failed", "zh": "失败"},
+    "nothing": {"en": "-", "zh": "-"},
+    "no.reason": {"en": "no reason recorded", "zh": "未记录原因"},
+    "note.not.run": {"en": "not run", "zh": "未运行"},
+    "note.interrupted.cell": {
+        "en": "not measured: the run was interrupted before",
+        "zh": "未测量：运行在此之前中断",
+    },
+    "note.no.speed": {
+        "en": "ran, but its record holds no speed",
+        "zh": "已运行，但记录中没有速度",
+    },
+    "note.modelled": {
+        "en": "modelled (exit counts times published costs), not measured",
+        "zh": "模型推算（退出次数乘以公开发表的开销），并非实测",
+    },
+    "note.mean": {
+        "en": "Geometric means are over the workloads that ran, as many as 'over' says.",
+        "zh": "几何平均只统计成功运行的负载，项数见括号。",
+    },
+    "note.speed": {
+        "en": "Speed is native time divided by engine time, the same binary, paired in one "
+        "session: median of {n} runs, in brackets smallest and largest. Native is in seconds.",
+        "zh": "速度 = 原生时间 / 引擎时间，同一程序，同一会话内交替运行：取 {n} 次的中位数，括号内为最小值与最大值。原生一列单位为秒。",
+    },
+    "range": {"en": "{low} to {high}", "zh": "{low} 至 {high}"},
+    "note.peer": {
+        "en": "Columns marked (peer) are other people's machines, run on the same kernel and "
+        "workloads for comparison.",
+        "zh": "标有（参照）的列是其他虚拟机，以同样的内核与负载运行，作比较之用。",
+    },
+    "note.host": {
+        "en": "Host: {cpu}, {cores} cores, {memory} MB; kernel {kernel}.",
+        "zh": "主机：{cpu}，{cores} 核，{memory} MB；内核 {kernel}。",
+    },
+    "note.no.host": {
+        "en": "Host: not recorded in the results file.",
+        "zh": "主机：结果文件中没有记录。",
+    },
+    "note.run": {
+        "en": "Run: {mode}, {time}, Virtlab {virtlab}, commit {commit}.",
+        "zh": "运行：{mode}，{time}，Virtlab {virtlab}，提交 {commit}。",
+    },
+    "note.run.seconds": {"en": " The whole run took {seconds} s.", "zh": "全程用时 {seconds} 秒。"},
+    "unknown": {"en": "unknown", "zh": "未知"},
+    "note.kvm": {"en": "KVM: {kvm}.", "zh": "KVM：{kvm}。"},
+    "note.mitigations": {"en": "CPU mitigations: {list}.", "zh": "CPU 漏洞缓解措施：{list}。"},
+    "mitigated": {"en": "mitigated: {names}", "zh": "已缓解：{names}"},
+    "vulnerable": {"en": "vulnerable: {names}", "zh": "未缓解：{names}"},
+    "not.affected": {"en": "not affected by {n} more", "zh": "另有 {n} 项不受影响"},
+    "mitigation.other": {"en": "unclear: {names}", "zh": "不明：{names}"},
+    "list.separator": {"en": ", ", "zh": "、"},
+    "clause.separator": {"en": "; ", "zh": "；"},
+    "note.absent": {
+        "en": "{name} has no column: {reason}.",
+        "zh": "{name} 没有列出：{reason}。",
+    },
+    "absent.not.run": {"en": "available, but not run", "zh": "可用，但未运行"},
+    "absent.no.reason": {"en": "not available here", "zh": "此处不可用"},
+    "note.interrupted": {
+        "en": "The run was interrupted: these are the measurements made until then.",
+        "zh": "运行被中断：以下只包含中断前的测量结果。",
+    },
+    "note.warnings": {
+        "en": "Lines or fields of the results file that could not be used: {n}; the report's "
+        "warnings name them.",
+        "zh": "结果文件中无法使用的行或字段：{n} 处；见报告的警告。",
+    },
+    # what a column is called in a spreadsheet, after its heading
+    "field.value": {"en": "", "zh": ""},
+    "field.percent": {"en": "% of native", "zh": "占原生 %"},
+    "field.mips": {"en": "MIPS", "zh": "MIPS"},
+    "field.median": {"en": "median", "zh": "中位数"},
+    "field.min": {"en": "min", "zh": "最小"},
+    "field.max": {"en": "max", "zh": "最大"},
+    "field.n": {"en": "n", "zh": "次数"},
+    "field.unit": {"en": "unit", "zh": "单位"},
+    "field.status": {"en": "status", "zh": "状态"},
+    "field.note": {"en": "note", "zh": "说明"},
+    "field.mark": {"en": "mark", "zh": "标记"},
+    "field.class": {"en": "class", "zh": "类别"},
+    "field.kind": {"en": "row", "zh": "行"},
+    "field.claimed": {"en": "claimed", "zh": "课程说法"},
+    "field.min.percent": {"en": "measured min %", "zh": "实测最小 %"},
+    "field.max.percent": {"en": "measured max %", "zh": "实测最大 %"},
+    "field.mean.percent": {"en": "geometric mean %", "zh": "几何平均 %"},
+    "field.shown": {"en": "as shown", "zh": "显示为"},
+    # the lecture table
+    "lecture.technique": {"en": "technique", "zh": "技术"},
+    "lecture.speed": {"en": "speed", "zh": "速度"},
+    "lecture.mode": {"en": "mode", "zh": "模式"},
+    "lecture.pros": {"en": "pros", "zh": "优点"},
+    "lecture.cons": {"en": "cons", "zh": "缺点"},
+    "lecture.trend": {"en": "trend", "zh": "趋势"},
+    "lecture.claim": {"en": "lecture: {claim}", "zh": "课程：{claim}"},
+    "lecture.measured": {
+        "en": "measured: {range}, geometric mean {mean} ({n} workloads)",
+        "zh": "实测：{range}，几何平均 {mean}（{n} 个负载）",
+    },
+    "lecture.engine": {
+        "en": "{engine}: {range}, geometric mean {mean}",
+        "zh": "{engine}：{range}，几何平均 {mean}",
+    },
+    "lecture.modelled": {
+        "en": "modelled, not measured†: {range}, geometric mean {mean} ({n} workloads)",
+        "zh": "模型推算，并非实测†：{range}，几何平均 {mean}（{n} 个负载）",
+    },
+    "lecture.not.measured": {"en": "not measured: {reason}", "zh": "未测量：{reason}"},
+    "lecture.no.engine": {
+        "en": "no engine of this technique in this build",
+        "zh": "此版本没有该技术的引擎",
+    },
+    "lecture.unavailable": {
+        "en": "engine not available: {engine}: {reason}",
+        "zh": "引擎不可用：{engine}：{reason}",
+    },
+    "lecture.not.run": {"en": "{engine} was not run", "zh": "{engine} 未运行"},
+    "lecture.no.ok": {
+        "en": "no workload of {engine} gave a speed: {reason}",
+        "zh": "{engine} 没有负载得到速度：{reason}",
+    },
+    "lecture.note": {
+        "en": "Measured: smallest and largest median over the workloads that ran, and their "
+        "geometric mean, as a percentage of the native speed of the same binary.",
+        "zh": "实测：成功运行的负载之中位数的最小值与最大值，以及几何平均，均为占同一程序原生速度的百分比。",
+    },
+    "lecture.modelled.only": {"en": "{engine} is modelled only", "zh": "{engine} 只有模型推算值"},
+    # pictures
+    "plot.speed": {"en": "Speed by workload and engine", "zh": "各负载在各引擎下的速度"},
+    "plot.speed.axis": {"en": "speed, % of native (log)", "zh": "速度，占原生的 %（对数）"},
+    "plot.native": {"en": "native = 100 %", "zh": "原生 = 100 %"},
+    "plot.missing": {"en": "not run", "zh": "未运行"},
+    "plot.exits": {"en": "Exits by reason: {engine}", "zh": "按原因统计的退出：{engine}"},
+    "plot.exits.axis": {"en": "share of sensitive events, %", "zh": "占敏感事件的 %"},
+    "plot.exits.numbers": {
+        "en": "upper number: exits taken (solid); lower, grey: exits avoided (hatched)",
+        "zh": "柱顶数字：上为实际退出（实心）；下（灰）为避免的退出（斜线）",
+    },
+    "plot.taken": {"en": "taken", "zh": "实际退出"},
+    "plot.avoided": {"en": "avoided", "zh": "避免的退出"},
+    "plot.other": {"en": "other", "zh": "其他"},
+    "plot.lecture": {
+        "en": "The lecture's claim and what this machine measured",
+        "zh": "课程中的说法与本机实测",
+    },
+    "plot.lecture.axis": {"en": "speed, % of native (log)", "zh": "速度，占原生的 %（对数）"},
+    "plot.claimed": {"en": "lecture", "zh": "课程"},
+    "plot.claimed.plus": {"en": "lecture: 'and more'", "zh": "课程：“以上”"},
+    "plot.measured": {"en": "measured, smallest to largest", "zh": "实测（最小至最大）"},
+    "plot.modelled": {"en": "modelled, not measured", "zh": "模型推算，并非实测"},
+    "plot.not.measured": {"en": "not measured", "zh": "未测量"},
+    "plot.mean": {"en": "geometric mean", "zh": "几何平均"},
+}
+
+
+class Text:
+    """The texts of one language: `text("note.kvm", kvm="ok")`."""
+
+    def __init__(self, language):
+        if language not in LANGUAGES:
+            raise ValueError(f"no texts in language {language!r}")
+        self.language = language
+
+    def __call__(self, key, **values):
+        return TEXTS[key][self.language].format(**values)
+
+    def group(self, name):
+        """A class of workloads; classes that later versions add keep their own name."""
+        if not name:
+            return self("class.other")
+        return self(f"class.{name}") if f"class.{name}" in TEXTS else name
+
+    def between(self, low, high):
+        """'3', or '3 to 9'."""
+        return str(low) if low == high else self("range", low=low, high=high)
