@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engines.c - the table of engines, and how a name finds one in it or in a shared object.
+ *
+ * A new engine is one line in engines.h and one in the table below; an engine of a lab stays in a .so of its own.
+ */
+#include "machine/engines.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <string.h>
+
+const struct engine_ops *const engines[] = {
+    &emulate_interp,
+    NULL,
+};
+
+#define NAME_LONGEST 31 /* of the names that edit_distance() looks at */
+
+/* How many characters must be inserted, removed or replaced to make `a` into `b` (Levenshtein), row by row. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+    size_t len_a = strnlen(a, NAME_LONGEST), len_b = strnlen(b, NAME_LONGEST);
+    unsigned row[NAME_LONGEST + 1];
+
+    for (unsigned j = 0; j <= len_b; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= len_a; i++) {
+        unsigned diagonal = row[0]++;
+
+        for (unsigned j = 1; j <= len_b; j++) {
+            unsigned replace = diagonal + (a[i - 1] != b[j - 1]), insert_or_remove;
+
+            insert_or_remove = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
+            diagonal = row[j];
+            row[j] = replace < insert_or_remove ? replace : insert_or_remove;
+        }
+    }
+    return row[len_b];
+}
+
+/* The engine or technique whose name is nearest to `name`, or NULL when none is near. */
+static const char *nearest(const char *name)
+{
+    const char *best = NULL;
+    unsigned best_distance = (unsigned)strnlen(name, NAME_LONGEST) / 3 + 2; /* further off is no typing error */
+
+    for (unsigned i = 0; engines[i]; i++) {
+        const char *candidate[2] = {engines[i]->name, engines[i]->technique};
+
+        for (unsigned j = 0; j < 2; j++) {
+            unsigned distance = edit_distance(name, candidate[j]);
+
+            if (distance < best_distance) {
+                best_distance = distance;
+                best = candidate[j];
+            }
+        }
+    }
+    return best;
+}
+
+/* The members that the machine calls without asking whether they are there. */
+static bool complete(const struct engine_ops *ops)
+{
+    return ops->name && ops->technique && ops->text && ops->probe && ops->create && ops->destroy && ops->run &&
+           ops->get_state && ops->set_state && ops->can_inject && ops->inject && ops->request_window && ops->kick &&
+           ops->ram_written;
+}
+
+/* The object stays loaded for good: its functions may be in use until the process ends. */
+static const struct engine_ops *load_shared_object(const char *file, struct reason *why)
+{
+    const struct engine_ops *ops;
+    void *object = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+
+    if (!object) {
+        fail(why, ENOENT, "engine: %s", dlerror());
+        return NULL;
+    }
+    ops = dlsym(object, "virtlab_engine");
+    if (!ops)
+        fail(why, EINVAL, "%s: has no symbol virtlab_engine (const struct engine_ops virtlab_engine)", file);
+    else if (ops->abi != ENGINE_ABI)
+        fail(why, EINVAL, "%s: built for engine ABI %u, this program has %u: build it again", file, ops->abi,
+             ENGINE_ABI);
+    else if (!complete(ops))
+        fail(why, EINVAL, "%s: virtlab_engine lacks a name or a function; only counters and capabilities may be 0",
+             file);
+    else
+        return ops;
+    dlclose(object);
+    return NULL;
+}
+
+/* The first variant of a technique that can run here, else its first. */
+static const struct engine_ops *find_technique(const char *name)
+{
+    const struct engine_ops *first = NULL;
+
+    for (unsigned i = 0; engines[i]; i++) {
+        struct reason ignored = {""};
+
+        if (strcmp(name, engines[i]->technique))
+            continue;
+        if (engines[i]->probe(&ignored) == 0)
+            return engines[i];
+        if (!first)
+            first = engines[i];
+    }
+    return first;
+}
+
+const struct engine_ops *engine_find(const char *name, struct reason *why)
+{
+    size_t len = strlen(name);
+    bool is_object = len > 3 && !strcmp(name + len - 3, ".so");
+    const struct engine_ops *ops;
+    const char *near;
+
+    if (is_object && strchr(name, '/'))
+        return load_shared_object(name, why);
+    for (unsigned i = 0; engines[i]; i++)
+        if (!strcmp(name, engines[i]->name))
+            return engines[i];
+    ops = find_technique(name);
+    if (ops)
+        return ops;
+
+    near = nearest(name);
+    if (is_object)
+        fail(why, ENOENT, "no engine '%s'; for a shared object give its path, as in ./%s", name, name);
+    else if (near)
+        fail(why, ENOENT, "no engine '%s'; did you mean '%s'?", name, near);
+    else
+        fail(why, ENOENT, "no engine '%s'; `virtlab list` names them all", name);
+    return NULL;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engines.h - the engines that are built in. Each one's ops stand in its own folder's engine.c.
+ */
+#ifndef VIRTLAB_MACHINE_ENGINES_H
+#define VIRTLAB_MACHINE_ENGINES_H
+
+#include <virtlab/engine.h>
+
+extern const struct engine_ops emulate_interp;
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * load_elf.h - what the loaders need to know of an ELF file, 32-bit or 64-bit alike.
+ */
+#ifndef VIRTLAB_MACHINE_LOAD_ELF_H
+#define VIRTLAB_MACHINE_LOAD_ELF_H
+
+#include "machine/load.h"
+
+#define ELF_SEGMENTS 64 /* program headers at most; kernels have under ten */
+
+struct elf_segment {
+    uint32_t type; /* PT_LOAD, PT_NOTE, ... */
+    uint64_t offset, vaddr, paddr, filesz, memsz, align;
+};
+
+struct elf {
+    bool is64;
+    uint64_t entry;
+    unsigned count;
+    struct elf_segment segment[ELF_SEGMENTS];
+};
+
+/* Reads and checks headers: everything that a segment claims to have in the file is there. */
+int elf_read(struct elf *elf, const struct image *image, struct reason *why) MUST_CHECK;
+
+/* Puts the PT_LOAD segments at their physical addresses. */
+int elf_load(const struct elf *elf, struct load *load) MUST_CHECK;
+
+/* Does a loaded segment hold this physical address? */
+bool elf_holds(const struct elf *elf, uint64_t paddr);
+
+/* e_entry is a virtual address (gABI); this is the physical one, or 0 when it is in no loaded segment. */
+uint64_t elf_entry_paddr(const struct elf *elf);
+
+#endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * load_pvh.c - ELF kernels that say by a Xen note where to start: the PVH protocol, which `qemu -kernel` speaks too.
+ *
+ * A note XEN_ELFNOTE_PHYS32_ENTRY gives the physical address of a 32-bit entry point. The kernel starts there in flat
+ * protected mode with EBX pointing to an hvm_start_info: command line, modules and memory map (Xen's
+ * docs/misc/pvh.pandoc and xen/include/public/arch-x86/hvm/start_info.h).
+ */
+#include <elf.h>
+
+#include "machine/load_elf.h"
+
+#define XEN_ELFNOTE_PHYS32_ENTRY 18
+#define START_MAGIC              0x336ec578 /* "xEn3" with the top bit of the E set */
+#define START_VERSION            1          /* the first with a memory map */
+
+struct hvm_start_info {
+    uint32_t magic, version, flags, nr_modules;
+    uint64_t modlist_paddr, cmdline_paddr, rsdp_paddr, memmap_paddr;
+    uint32_t memmap_entries, reserved;
+};
+
+struct hvm_modlist_entry {
+    uint64_t paddr, size, cmdline_paddr, reserved;
+};
+
+struct hvm_memmap_table_entry {
+    uint64_t addr, size;
+    uint32_t type, reserved;
+};
+
+/* All three in one piece of guest memory. */
+struct start_block {
+    struct hvm_start_info info;
+    struct hvm_modlist_entry module;
+    struct hvm_memmap_table_entry memmap[MEMORY_AREAS];
+};
+
+static uint64_t align_up(uint64_t value, uint64_t align)
+{
+    return (value + align - 1) & ~(align - 1);
+}
+
+/* Looks through one note segment. The numbers are 32-bit and the segment is in the file: no sum can overflow. */
+static bool entry_in_notes(const struct image *image, const struct elf_segment *s, uint64_t *entry)
+{
+    uint64_t align = s->align == 8 ? 8 : 4, at = 0;
+    Elf64_Nhdr note; /* the same in both classes */
+
+    while (at + sizeof(note) <= s->filesz && image_get(image, s->offset + at, &note, sizeof(note))) {
+        uint64_t name = at + sizeof(note), desc = align_up(name + note.n_namesz, align);
+        char xen[4];
+
+        if (desc + note.n_descsz > s->filesz)
+            return false;
+        if (note.n_type == XEN_ELFNOTE_PHYS32_ENTRY && note.n_namesz == sizeof(xen) &&
+            image_get(image, s->offset + name, xen, sizeof(xen)) && !memcmp(xen, "Xen", sizeof(xen)) &&
+            (note.n_descsz == 4 || note.n_descsz == 8)) {
+            *entry = 0;
+            return image_get(image, s->offset + desc, entry, note.n_descsz);
+        }
+        at = align_up(desc + note.n_descsz, align);
+    }
+    return false;
+}
+
+static bool find_entry(const struct elf *elf, const struct image *image, uint64_t *entry)
+{
+    for (unsigned i = 0; i < elf->count; i++)
+        if (elf->segment[i].type == PT_NOTE && entry_in_notes(image, &elf->segment[i], entry))
+            return true;
+    return false;
+}
+
+/* The initrd goes as high as it can: kernels grow upwards from their own end. */
+static int put_initrd(struct load *load, struct hvm_modlist_entry *module)
+{
+    struct image initrd;
+    int err = image_open(&initrd, load->initrd, load->why);
+
+    if (err)
+        return err;
+    err = layout_place_high(&load->layout, "the initrd", RAM_MAX, initrd.size, PAGE_SIZE, &module->paddr, load->why);
+    if (!err)
+        err = load_put(load, module->paddr, initrd.bytes, initrd.size);
+    module->size = initrd.size;
+    image_close(&initrd);
+    return err;
+}
+
+static int put_start_info(struct load *load, uint64_t *at)
+{
+    struct start_block block = {.info = {.magic = START_MAGIC, .version = START_VERSION}};
+    struct memory_area map[MEMORY_AREAS];
+    int err = layout_place_low(&load->layout, "the start info", LOW_START, sizeof(block), 16, at, load->why);
+
+    if (!err)
+        err = load_put_string(load, "the command line", load->append, &block.info.cmdline_paddr);
+    if (!err && load->initrd) {
+        block.info.nr_modules = 1;
+        block.info.modlist_paddr = *at + offsetof(struct start_block, module);
+        err = put_initrd(load, &block.module);
+    }
+    if (err)
+        return err;
+
+    layout_memory_map(load->ram, map);
+    block.info.memmap_paddr = *at + offsetof(struct start_block, memmap);
+    block.info.memmap_entries = MEMORY_AREAS;
+    for (unsigned i = 0; i < MEMORY_AREAS; i++)
+        block.memmap[i] =
+            (struct hvm_memmap_table_entry){.addr = map[i].base, .size = map[i].length, .type = map[i].type};
+    return load_put(load, *at, &block, sizeof(block));
+}
+
+int load_pvh(struct load *load)
+{
+    uint64_t entry, info;
+    struct elf elf;
+    int err = elf_read(&elf, load->kernel, load->why);
+
+    if (err)
+        return err;
+    if (!find_entry(&elf, load->kernel, &entry))
+        return image_bad(load->kernel, load->why,
+                         "an ELF file without the PVH note (XEN_ELFNOTE_PHYS32_ENTRY) and without a Multiboot header: "
+                         "not a kernel");
+    if (!elf_holds(&elf, entry))
+        return image_bad(load->kernel, load->why, "its PVH entry %#llx is in no segment that is loaded",
+                         (unsigned long long)entry);
+    err = elf_load(&elf, load);
+    if (!err)
+        err = put_start_info(load, &info);
+    if (err)
+        return err;
+    start_protected(load->start, entry, info);
+    return 0;
+}
