@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* ok_line.c - finds and reads a workload's result line. The output comes from a guest, so nothing in it is trusted. */
+#include "ok_line.h"
+
+#include <stdio.h>
+#include <string.h>
+
+bool ok_line_parse(const char *line, const char *name, struct ok_line *ok)
+{
+    unsigned long long iterations, ns;
+    size_t length = strlen(name);
+    if (strncmp(line, name, length) != 0)
+        return false;
+    if (sscanf(line + length, ": ok iterations=%llu roi_ns=%llu check=%19[0-9a-f]", &iterations, &ns, ok->check) != 3)
+        return false;
+    ok->iterations = iterations;
+    ok->roi_ns = ns;
+    return true;
+}
+
+bool ok_line_find(const char *output, const char *name, struct ok_line *ok)
+{
+    for (const char *line = output; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (ok_line_parse(line, name, ok))
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* pairs.c - alternates native and engine runs and judges them. Called by cmd_bench.c; read next: results.c. */
+#include "pairs.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "region.h"
+
+static void row_fail(struct row *row, int status, const char *text, const char *detail)
+{
+    row->status = status;
+    row->why.text[0] = '\0';
+    fail(&row->why, EINVAL, "%s%s", text, detail);
+    row->ratio.n = row->seconds.n = row->mips.n = 0;
+}
+
+/* One native run; false when it did not give what the first one gave. */
+static bool run_native(struct baseline *baseline, const struct bench_setup *setup, double *seconds)
+{
+    struct outcome outcome;
+    struct row *row = &baseline->row;
+    measure(&native_subject, setup, row->workload, &outcome);
+    bool first = row->seconds.n == 0;
+    if (outcome.status != OUTCOME_OK)
+        row_fail(row, outcome.status, outcome.why.text, "");
+    else if (outcome.seconds <= 0)
+        row_fail(row, OUTCOME_FAILED, "the region of interest took no time", "");
+    else if (!first && strcmp(outcome.check, baseline->check) != 0)
+        row_fail(row, OUTCOME_FAILED, "two native runs gave different check values", "");
+    else {
+        memcpy(baseline->check, outcome.check, sizeof baseline->check);
+        sample_add(&row->seconds, outcome.seconds);
+        sample_add(&row->ratio, 1.0);
+        *seconds = outcome.seconds;
+    }
+    outcome_free(&outcome);
+    return row->status == OUTCOME_OK;
+}
+
+void baseline_start(struct baseline *baseline, const struct bench_setup *setup, const struct workload_def *workload)
+{
+    double unused;
+    memset(baseline, 0, sizeof *baseline);
+    baseline->row.subject = &native_subject;
+    baseline->row.workload = workload;
+    baseline->row.args = workload_args(setup, workload);
+    run_native(baseline, setup, &unused);
+}
+
+/* The subject's half of a pair. False when the row is over. */
+static bool run_subject(struct row *row, const struct baseline *baseline, const struct bench_setup *setup,
+                        double native_seconds)
+{
+    struct outcome outcome;
+    measure(row->subject, setup, row->workload, &outcome);
+    if (outcome.status == OUTCOME_INTERRUPTED) {
+        row->status = OUTCOME_INTERRUPTED; /* what was measured before it stands */
+    } else if (outcome.status != OUTCOME_OK) {
+        row->timed_out = outcome.wall >= setup->timeout;
+        row_fail(row, outcome.status, outcome.why.text, "");
+    } else if (strcmp(outcome.check, baseline->check) != 0) {
+        struct reason differ = {""};
+        fail(&differ, EINVAL, "wrong result: check=%s, natively %s", outcome.check, baseline->check);
+        row_fail(row, OUTCOME_FAILED, differ.text, "");
+    } else {
+        sample_add(&row->seconds, outcome.seconds);
+        sample_add(&row->ratio, native_seconds / outcome.seconds);
+        if (outcome.mips > 0)
+            sample_add(&row->mips, outcome.mips);
+        json_decref(row->exits);
+        json_decref(row->counters);
+        row->exits = json_incref(outcome.exits);
+        row->counters = json_incref(outcome.counters);
+    }
+    outcome_free(&outcome);
+    return row->status == OUTCOME_OK;
+}
+
+void pairs_run(struct row *row, struct baseline *baseline, const struct subject *subject,
+               const struct bench_setup *setup, unsigned reps, double seconds, bool adapt)
+{
+    memset(row, 0, sizeof *row);
+    row->subject = subject;
+    row->workload = baseline->row.workload;
+    row->args = baseline->row.args;
+    if (*subject->missing.text) { /* not worth a native run */
+        row_fail(row, OUTCOME_NA, subject->missing.text, "");
+        return;
+    }
+    double begin = now_seconds();
+    for (unsigned i = 0; i < reps; i++) {
+        double native_seconds;
+        double spent = now_seconds() - begin;
+        if (adapt && i > 0 && spent + spent / i > seconds)
+            break;
+        if (!run_native(baseline, setup, &native_seconds)) {
+            if (baseline->row.status == OUTCOME_INTERRUPTED)
+                row->status = OUTCOME_INTERRUPTED;
+            else
+                row_fail(row, OUTCOME_FAILED, "the native run failed: ", baseline->row.why.text);
+            return;
+        }
+        if (!run_subject(row, baseline, setup, native_seconds))
+            return;
+    }
+}
+
+void row_free(struct row *row)
+{
+    json_decref(row->exits);
+    json_decref(row->counters);
+    row->exits = row->counters = NULL;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* run_guest.h - one run of one guest in this process, from a complete request to an exit status. */
+#ifndef BENCH_RUN_GUEST_H
+#define BENCH_RUN_GUEST_H
+
+#include <virtlab/machine.h>
+
+struct run_request {
+    const struct engine_ops *engine;
+    uint64_t mem;
+    enum clock_mode clock;
+    const char *kernel, *initrd, *append, *drive; /* all but the kernel may be NULL */
+    const char *stats;                            /* file to write, or NULL */
+    double timeout;                               /* seconds; 0: none */
+    bool trace_io;
+    char **words; /* the workload and its arguments: for the command line */
+    unsigned word_count;
+};
+
+/*
+ * 0: the guest ran, *status is the exit status and what was remarkable has been said on stderr. -errno with why: it
+ * could not be started, or its statistics could not be written.
+ */
+int run_guest(const struct run_request *request, int *status, struct reason *why) MUST_CHECK;
+
+#endif

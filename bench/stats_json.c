@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stats_json.c - statistics as JSON. Exits that never happened and counters that the engine doesn't keep are left out:
+ * absent means unknown, zero means counted and none.
+ */
+#include "stats_json.h"
+
+static json_t *exits_json(const struct stats *stats)
+{
+    json_t *object = json_object();
+    for (unsigned i = 0; i < EXIT_REASON_COUNT; i++) {
+        const struct exit_count *count = &stats->exits[i];
+        if (count->taken || count->avoided)
+            json_object_set_new(
+                object, exit_name((enum exit_index)i),
+                json_pack("{sIsI}", "taken", (json_int_t)count->taken, "avoided", (json_int_t)count->avoided));
+    }
+    return object;
+}
+
+static json_t *counters_json(const struct stats *stats, uint64_t kept)
+{
+    json_t *object = json_object();
+    for (unsigned i = 0; i < COUNTER_COUNT; i++) {
+        if (kept >> i & 1)
+            json_object_set_new(object, counter_name((enum counter)i), json_integer((json_int_t)stats->counter[i]));
+    }
+    return object;
+}
+
+/* Million instructions a second, or null. */
+static json_t *mips_json(const struct stats *stats, uint64_t kept, double seconds)
+{
+    if (!(kept & COUNTER_BIT(INSTRUCTIONS)) || seconds <= 0)
+        return json_null();
+    return json_real((double)stats->counter[COUNTER_INSTRUCTIONS] / seconds / 1e6);
+}
+
+static json_t *regions_json(const struct regions *regions, uint64_t kept)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < regions->count; i++) {
+        const struct region *region = &regions->region[i];
+        json_array_append_new(list,
+                              json_pack("{sfsososo}", "seconds", region->seconds, "exits", exits_json(&region->stats),
+                                        "counters", counters_json(&region->stats, kept), "mips",
+                                        mips_json(&region->stats, kept, region->seconds)));
+    }
+    return list;
+}
+
+json_t *run_record_json(const struct run_record *record)
+{
+    uint64_t kept = record->engine->counters;
+    const char *unknown = record->stats->unknown;
+    return json_pack("{sssssssiss?sfsososososs?}", "engine", record->engine->name, "technique",
+                     record->engine->technique, "end", record->end, "status", record->status, "reason", record->reason,
+                     "seconds", record->seconds, "exits", exits_json(record->stats), "counters",
+                     counters_json(record->stats, kept), "mips", mips_json(record->stats, kept, record->seconds),
+                     "regions", regions_json(record->regions, kept), "unknown", *unknown ? unknown : NULL);
+}

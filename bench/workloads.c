@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * workloads.c - the tables of workloads and suites, and a workload's arguments as words.
+ *
+ * Read next: guest/workloads/workloads.def, the list itself.
+ */
+#include "workloads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "suggest.h"
+
+const struct workload_def workloads[] = {
+#define WORKLOAD(row, binary, class, personality, quick, full, need, text) \
+    {row, binary, #class, personality, quick, full, need, text},
+#include "../guest/workloads/workloads.def"
+#undef WORKLOAD
+};
+const unsigned workload_count = ARRAY_SIZE(workloads);
+
+static bool in_lecture(const struct workload_def *workload)
+{
+    (void)workload;
+    return true;
+}
+
+static bool in_compute(const struct workload_def *workload)
+{
+    return strcmp(workload->class, "compute") == 0 || strcmp(workload->class, "memory") == 0;
+}
+
+static bool in_system(const struct workload_def *workload)
+{
+    return strcmp(workload->class, "system") == 0;
+}
+
+static bool in_disk(const struct workload_def *workload)
+{
+    return strcmp(workload->class, "disk") == 0;
+}
+
+const struct suite suites[] = {
+    {"lecture", "all workloads: what the lecture's comparison of the techniques rests on", in_lecture},
+    {"compute", "computing and memory: user code, with hardly an exit", in_compute},
+    {"system", "system calls, faults, processes: where the techniques differ most", in_system},
+    {"disk", "block reads and writes: the cost of I/O", in_disk},
+};
+const unsigned suite_count = ARRAY_SIZE(suites);
+
+const struct workload_def *workload_find(const char *name, struct reason *why)
+{
+    struct suggestion near = suggest_for(name);
+    for (unsigned i = 0; i < workload_count; i++) {
+        if (strcmp(workloads[i].name, name) == 0)
+            return &workloads[i];
+        suggest_add(&near, workloads[i].name);
+    }
+    if (near.best)
+        fail(why, ENOENT, "no workload named '%s'; did you mean '%s'?", name, near.best);
+    else
+        fail(why, ENOENT, "no workload named '%s'; `virtlab list` shows them", name);
+    return NULL;
+}
+
+const struct suite *suite_find(const char *name, struct reason *why)
+{
+    for (unsigned i = 0; i < suite_count; i++) {
+        if (strcmp(suites[i].name, name) == 0)
+            return &suites[i];
+    }
+    fail(why, ENOENT, "no suite named '%s'; `virtlab list` shows them", name);
+    return NULL;
+}
+
+const char *workload_need_text(enum workload_need need)
+{
+    switch (need) {
+    case NEED_NOTHING: return NULL;
+    case NEED_DISK: return "a disk";
+    case NEED_FILE: return "the text file";
+    }
+    return NULL;
+}
+
+/* The words point into one copy of `args`, or to the paths that stand for the placeholders. */
+int words_expand(const char *args, const char *disk, const char *file, struct words *words, struct reason *why)
+{
+    *words = (struct words){.buffer = strdup(args)};
+    char *at = words->buffer, *save = NULL;
+    if (!at)
+        return fail(why, ENOMEM, "out of memory");
+    for (char *word = strtok_r(at, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        if (words->count == WORKLOAD_WORDS_MAX) {
+            words_free(words);
+            return fail(why, E2BIG, "more than %d arguments: %s", WORKLOAD_WORDS_MAX, args);
+        }
+        if (strcmp(word, "%disk%") == 0)
+            word = (char *)disk;
+        else if (strcmp(word, "%file%") == 0)
+            word = (char *)file;
+        words->word[words->count++] = word;
+    }
+    return 0;
+}
+
+void words_free(struct words *words)
+{
+    free(words->buffer);
+    *words = (struct words){.buffer = NULL};
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * workloads.h - the workloads as the harness sees them: one table, made from guest/workloads/workloads.def.
+ */
+#ifndef BENCH_WORKLOADS_H
+#define BENCH_WORKLOADS_H
+
+#include <virtlab/types.h>
+
+enum workload_personality { FLAT_OK, OS };
+enum workload_need { NEED_NOTHING, NEED_DISK, NEED_FILE };
+
+struct workload_def {
+    const char *name;   /* the row's */
+    const char *binary; /* the program in /bin */
+    const char *class;  /* "compute", "memory", "system" or "disk" */
+    enum workload_personality personality;
+    const char *quick, *full; /* arguments; %disk% and %file% stand for paths */
+    enum workload_need need;
+    const char *text;
+};
+
+extern const struct workload_def workloads[];
+extern const unsigned workload_count;
+
+/* A suite: a named choice of workloads. */
+struct suite {
+    const char *name, *text;
+    bool (*holds)(const struct workload_def *workload);
+};
+
+extern const struct suite suites[];
+extern const unsigned suite_count;
+
+/* By name; NULL with why, and the nearest name, when there is none. */
+const struct workload_def *workload_find(const char *name, struct reason *why);
+const struct suite *suite_find(const char *name, struct reason *why);
+
+/* "the raw disk", "the text file", or NULL */
+const char *workload_need_text(enum workload_need need);
+
+#define WORKLOAD_WORDS_MAX 16
+
+/* A workload's arguments, cut into words, with the placeholders replaced. NULL-terminated. */
+struct words {
+    char *word[WORKLOAD_WORDS_MAX + 1];
+    unsigned count;
+    char *buffer;
+};
+
+int words_expand(const char *args, const char *disk, const char *file, struct words *words,
+                 struct reason *why) MUST_CHECK;
+void words_free(struct words *words);
+
+#endif

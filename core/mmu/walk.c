@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * walk.c - the page walker (walk.h says what for).
+ *
+ * A walk has three steps: follow() goes down the tables and collects what they say, permitted() decides whether this
+ * accessor may do that access, mark() sets the accessed and dirty bits. Bits are set only by a walk that succeeds. The
+ * manual lets a CPU set accessed bits on the way to a fault too (SDM 3, 4.8); real ones differ, and no guest may rely
+ * on either.
+ *
+ * Read next: tlb.c, which keeps the answers; x86/mem.c, which asks.
+ */
+#include "mmu/walk.h"
+
+/* An entry of any format (SDM 3, 4.3 to 4.5). */
+#define ENTRY_P  UINT64_C(0x001)
+#define ENTRY_RW UINT64_C(0x002)
+#define ENTRY_US UINT64_C(0x004)
+#define ENTRY_A  UINT64_C(0x020)
+#define ENTRY_D  UINT64_C(0x040)
+#define ENTRY_PS UINT64_C(0x080)
+#define ENTRY_G  UINT64_C(0x100)
+#define ENTRY_XD (UINT64_C(1) << 63)
+
+#define LEVELS_MAX    4
+#define PDPTE_PRESENT UINT64_C(1)
+
+enum format { FORMAT_NONE, FORMAT_32BIT, FORMAT_PAE, FORMAT_4LEVEL };
+
+/* What the tables say of an address. */
+struct path {
+    struct {
+        gpa_t at;
+        uint64_t entry;
+    } step[LEVELS_MAX]; /* in the order of the walk; the last one maps the page */
+    unsigned steps;
+    unsigned page_shift;
+    uint64_t frame;              /* of the whole page, 4 KiB or larger */
+    bool user, writable, noexec; /* combined over the levels */
+    uint32_t error;              /* PF_PRESENT and PF_RSVD of a walk that ended early */
+};
+
+/* Bits first..last set; none when first > last. */
+static inline uint64_t bits(unsigned first, unsigned last)
+{
+    return first > last ? 0 : (UINT64_MAX >> (63 - last)) & (UINT64_MAX << first);
+}
+
+static enum format format_of(const struct paging *paging)
+{
+    if (!(paging->cr0 & CR0_PG))
+        return FORMAT_NONE;
+    if (paging->efer & EFER_LMA)
+        return FORMAT_4LEVEL;
+    return paging->cr4 & CR4_PAE ? FORMAT_PAE : FORMAT_32BIT;
+}
+
+/* Outside RAM every bit reads as one. */
+static uint64_t read_entry(const struct ram *ram, gpa_t at, unsigned size)
+{
+    const void *host = ram_at(ram, at, size);
+    if (size == 4)
+        return host ? __atomic_load_n((const uint32_t *)host, __ATOMIC_RELAXED) : UINT32_MAX;
+    return host ? __atomic_load_n((const uint64_t *)host, __ATOMIC_RELAXED) : UINT64_MAX;
+}
+
+/* Sets bits of an entry unless it has changed since it was read: false then. */
+static bool update_entry(const struct ram *ram, gpa_t at, unsigned size, uint64_t seen, uint64_t set)
+{
+    void *host = ram_at(ram, at, size);
+    if (!host)
+        return true;
+    if (size == 4) {
+        uint32_t expected = (uint32_t)seen;
+        return __atomic_compare_exchange_n((uint32_t *)host, &expected, (uint32_t)(seen | set), false, __ATOMIC_SEQ_CST,
+                                           __ATOMIC_RELAXED);
+    }
+    return __atomic_compare_exchange_n((uint64_t *)host, &seen, seen | set, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+/* Does the entry map a page itself, rather than point to the next table? `shift` is the entry's reach. */
+static bool is_leaf(const struct paging *paging, enum format format, unsigned shift, uint64_t entry)
+{
+    if (shift == 12)
+        return true;
+    if (!(entry & ENTRY_PS))
+        return false;
+    return format == FORMAT_32BIT ? (paging->cr4 & CR4_PSE) != 0 : shift <= 30;
+}
+
+/* 32-bit format, 4 MiB page: address bits 39:32 stand in entry bits 20:13 (PSE-36, SDM 3, 4.3). */
+static unsigned pse36_bits(const struct paging *paging)
+{
+    unsigned above = paging->maxphyaddr > 32 ? paging->maxphyaddr - 32 : 0;
+    return above < 8 ? above : 8;
+}
+
+/* Which bits of a present entry must be zero (SDM 3, tables 4-4 to 4-20). */
+static uint64_t reserved_bits(const struct paging *paging, enum format format, unsigned shift, bool leaf)
+{
+    if (format == FORMAT_32BIT)
+        return leaf && shift == 22 ? bits(13 + pse36_bits(paging), 21) : 0;
+
+    uint64_t reserved = bits(paging->maxphyaddr, format == FORMAT_PAE ? 62 : 51);
+    if (!(paging->efer & EFER_NXE))
+        reserved |= ENTRY_XD;
+    if (leaf && shift > 12)
+        reserved |= bits(13, shift - 1); /* bit 12 is PAT */
+    if (shift == 39)
+        reserved |= ENTRY_PS;
+    return reserved;
+}
+
+static uint64_t frame_of(const struct paging *paging, enum format format, unsigned shift, uint64_t entry)
+{
+    uint64_t frame = entry & bits(shift, 51);
+    if (format == FORMAT_32BIT && shift == 22)
+        frame |= (entry >> 13 & bits(0, 7) & ~(~UINT64_C(0) << pse36_bits(paging))) << 32;
+    return frame;
+}
+
+/* Where the walk begins: the root table's address. False: a PAE pointer that isn't present. */
+static bool root_of(const struct paging *paging, enum format format, uint64_t at, uint64_t *root)
+{
+    switch (format) {
+    case FORMAT_PAE: *root = paging->pdpte[at >> 30 & 3]; return *root & PDPTE_PRESENT;
+    case FORMAT_32BIT: *root = paging->cr3 & bits(12, 31); return true;
+    default: *root = paging->cr3; return true;
+    }
+}
+
+/* Goes down the tables. False: the way ends early, with path->error. */
+static bool follow(const struct paging *paging, const struct ram *ram, uint64_t at, struct path *path)
+{
+    enum format format = format_of(paging);
+    *path = (struct path){.page_shift = PAGE_SHIFT, .user = true, .writable = true};
+    if (format == FORMAT_NONE) {
+        path->frame = at & PAGE_MASK;
+        return true;
+    }
+    const unsigned size = format == FORMAT_32BIT ? 4 : 8, index_bits = format == FORMAT_32BIT ? 10 : 9;
+    unsigned shift = format == FORMAT_4LEVEL ? 39 : format == FORMAT_PAE ? 21 : 22;
+    uint64_t table;
+    if (!root_of(paging, format, at, &table))
+        return false;
+
+    for (;; shift -= index_bits) {
+        uint64_t index = at >> shift & bits(0, index_bits - 1);
+        gpa_t place = gpa((table & bits(12, 51)) + index * size);
+        uint64_t entry = read_entry(ram, place, size);
+        path->step[path->steps].at = place;
+        path->step[path->steps++].entry = entry;
+        if (!(entry & ENTRY_P))
+            return false;
+        bool leaf = is_leaf(paging, format, shift, entry);
+        if (entry & reserved_bits(paging, format, shift, leaf)) {
+            path->error = PF_PRESENT | PF_RSVD;
+            return false;
+        }
+        path->user = path->user && (entry & ENTRY_US);
+        path->writable = path->writable && (entry & ENTRY_RW);
+        path->noexec = path->noexec || (size == 8 && (entry & ENTRY_XD));
+        if (leaf) {
+            path->page_shift = shift;
+            path->frame = frame_of(paging, format, shift, entry);
+            return true;
+        }
+        table = entry;
+    }
+}
+
+/* Access rights (SDM 3, 4.6.1). Without paging everything is permitted. */
+static bool permitted(const struct paging *paging, const struct path *path, enum access access,
+                      struct access_rights who)
+{
+    if (!(paging->cr0 & CR0_PG))
+        return true;
+    if (who.user) {
+        if (!path->user)
+            return false;
+        return access == ACCESS_FETCH ? !path->noexec : access == ACCESS_READ || path->writable;
+    }
+    if (access == ACCESS_FETCH)
+        return !path->noexec && !(path->user && (paging->cr4 & CR4_SMEP));
+    if (path->user && (paging->cr4 & CR4_SMAP) && !who.smap_off)
+        return false;
+    return access == ACCESS_READ || path->writable || !(paging->cr0 & CR0_WP);
+}
+
+/* Sets what the access leaves behind in the tables (SDM 3, 4.8). False: an entry changed, so the walk is void. */
+static bool mark(const struct paging *paging, const struct ram *ram, struct path *path, enum access access)
+{
+    unsigned size = format_of(paging) == FORMAT_32BIT ? 4 : 8;
+    for (unsigned i = 0; i < path->steps; i++) {
+        uint64_t set = ENTRY_A;
+        if (i == path->steps - 1 && access == ACCESS_WRITE)
+            set |= ENTRY_D;
+        uint64_t *entry = &path->step[i].entry;
+        if ((*entry & set) == set)
+            continue;
+        if (!update_entry(ram, path->step[i].at, size, *entry, set))
+            return false;
+        *entry |= set;
+    }
+    return true;
+}
+
+static uint32_t fault_code(const struct paging *paging, uint32_t found, enum access access, struct access_rights who)
+{
+    uint32_t code = found;
+    if (access == ACCESS_WRITE)
+        code |= PF_WRITE;
+    if (who.user)
+        code |= PF_USER;
+    bool nx = (paging->cr4 & CR4_PAE) && (paging->efer & EFER_NXE);
+    if (access == ACCESS_FETCH && (nx || (paging->cr4 & CR4_SMEP)))
+        code |= PF_FETCH;
+    return code;
+}
+
+static gpa_t address_in(const struct path *path, uint64_t at)
+{
+    return gpa(path->frame | (at & bits(0, path->page_shift - 1)));
+}
+
+static uint64_t leaf_of(const struct path *path)
+{
+    return path->steps ? path->step[path->steps - 1].entry : ENTRY_D; /* without paging nothing is ever clean */
+}
+
+bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address, enum access access,
+              struct access_rights who, struct translation *out)
+{
+    const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
+    struct path path;
+    bool mapped, allowed;
+    *out = (struct translation){0};
+    do {
+        mapped = follow(paging, ram, at, &path);
+        out->refs += path.steps;
+        allowed = mapped && permitted(paging, &path, access, who);
+        if (!allowed) {
+            out->error_code = fault_code(paging, mapped ? PF_PRESENT : path.error, access, who);
+            return false;
+        }
+    } while (!mark(paging, ram, &path, access));
+
+    out->gpa = address_in(&path, at);
+    out->page_shift = path.page_shift;
+    out->readable = permitted(paging, &path, ACCESS_READ, who);
+    out->writable = (leaf_of(&path) & ENTRY_D) && permitted(paging, &path, ACCESS_WRITE, who);
+    out->executable = permitted(paging, &path, ACCESS_FETCH, who);
+    out->global = path.steps && (leaf_of(&path) & ENTRY_G) && (paging->cr4 & CR4_PGE);
+    return true;
+}
+
+bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t address, struct translation *out)
+{
+    const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
+    struct path path;
+    *out = (struct translation){0};
+    bool mapped = follow(paging, ram, at, &path);
+    out->refs = path.steps;
+    out->error_code = path.error;
+    if (!mapped)
+        return false;
+    out->gpa = address_in(&path, at);
+    out->page_shift = path.page_shift;
+    out->readable = true;
+    out->writable = path.writable;
+    out->executable = !path.noexec;
+    out->global = path.steps && (leaf_of(&path) & ENTRY_G) && (paging->cr4 & CR4_PGE);
+    return true;
+}
+
+bool mmu_load_pdptes(struct paging *paging, const struct ram *ram)
+{
+    const uint64_t reserved = bits(1, 2) | bits(5, 8) | bits(paging->maxphyaddr, 63); /* SDM 3, table 4-8 */
+    uint64_t loaded[4];
+    for (unsigned i = 0; i < 4; i++) {
+        loaded[i] = read_entry(ram, gpa((paging->cr3 & bits(5, 31)) + i * 8), 8);
+        if ((loaded[i] & PDPTE_PRESENT) && (loaded[i] & reserved))
+            return false;
+    }
+    for (unsigned i = 0; i < 4; i++)
+        paging->pdpte[i] = loaded[i];
+    return true;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * walk.h - the page walker: guest-virtual to guest-physical by the guest's own tables (SDM 3, chapter 4).
+ *
+ * One function for all formats: no paging, 32-bit (with PSE pages), PAE, and 4-level. It checks presence, reserved
+ * bits, R/W, U/S, NX, WP, SMEP and SMAP, sets accessed and dirty bits, and says how large the page is and what else may
+ * be done to it, so that software TLBs and shadow tables can cache the answer. It knows nothing of engines.
+ */
+#ifndef VIRTLAB_MMU_WALK_H
+#define VIRTLAB_MMU_WALK_H
+
+#include <virtlab/cpu_state.h>
+#include <virtlab/ram.h>
+#include <virtlab/stats.h>
+
+/* What of the CPU's state decides a translation. */
+struct paging {
+    uint64_t cr0, cr3, cr4, efer;
+    uint64_t pdpte[4];   /* PAE paging: the four entries as loaded at MOV to CR3 (SDM 3, 4.4.1) */
+    unsigned maxphyaddr; /* bits of a physical address; the bits above are reserved in entries */
+};
+
+enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
+
+/* Who accesses. An implicit supervisor access (descriptor tables, TSS, event delivery) is not excused by AC. */
+struct access_rights {
+    bool user;     /* CPL 3 */
+    bool smap_off; /* explicit supervisor access with RFLAGS.AC set */
+};
+
+struct translation {
+    gpa_t gpa;           /* of the address that was asked for */
+    unsigned page_shift; /* 12, 21, 22 or 30: how large the mapping is */
+    bool writable;       /* by this kind of accessor, dirty bit set already: a write needs no further walk */
+    bool executable;     /* by this kind of accessor */
+    bool readable;       /* by this kind of accessor */
+    bool global;
+    unsigned refs;       /* entries read */
+    uint32_t error_code; /* when the walk failed: of the #PF */
+};
+
+/*
+ * Translates `at` for an access; the PAE pointers must be in paging->pdpte already. Sets A (and, for a write, D) bits
+ * in the guest's tables. Returns true with *out filled, or false with out->error_code: a page fault, CR2 = at. Tables
+ * that lie outside RAM read as all ones, as from a bus that nobody answers: reserved bits, so a fault.
+ */
+bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t at, enum access access,
+              struct access_rights who, struct translation *out);
+
+/* The same without setting any bit and without permission checks: for debuggers and dumps. */
+bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t at, struct translation *out);
+
+/*
+ * Loads the four PAE pointers that CR3 names (only when PAE paging is on, not in long mode). False when one has
+ * reserved bits set: the instruction that caused it raises #GP(0).
+ */
+bool mmu_load_pdptes(struct paging *paging, const struct ram *ram) MUST_CHECK;
+
+#endif
