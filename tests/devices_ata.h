@@ -440,6 +440,12 @@ static void ata_host_errors(void)
     CHECK_EQ_U64(in(0x1f7), STATUS_FAILED);
     CHECK_EQ_U64(in(0x1f1), 0x40);
     CHECK_EQ_U64(in(0x1f3), 100); /* which one it was */
+    put_chs(0, 1, 37 + 1, 1);     /* sector 100 again */
+    command(0x40);
+    CHECK_EQ_U64(in(0x1f7), STATUS_FAILED);
+    CHECK_EQ_U64(in(0x1f1), 0x40);
+    CHECK_EQ_U64(in(0x1f3), 38);
+    CHECK_EQ_U64(in(0x1f6) & 0x0f, 1);
     struct rlimit limit, small;
     CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
     small = limit;

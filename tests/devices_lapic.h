@@ -204,6 +204,16 @@ static void lapic_ipi(void)
     }
 }
 
+static void lapic_nmi_to_self(void)
+{
+    lapic_start_enabled();
+    apic_put(0x300, 0x40400);
+    CHECK(!lapic_has_interrupt(lapic));
+    CHECK(lapic_take_nmi(lapic));
+    CHECK(!lapic_take_nmi(lapic));
+    lapic_stop();
+}
+
 static void lapic_errors(void)
 {
     lapic_start_enabled();
@@ -309,7 +319,7 @@ static void lapic_divider_change(void)
         {"LAPIC: LINT0 as a fixed interrupt, LINT1 as NMI", lapic_lint_modes},                                 \
         {"LAPIC: disabled by its base register it isn't there", lapic_disabled_page},                          \
         {"LAPIC: IRR, ISR, TPR, PPR and EOI", lapic_priorities}, {"LAPIC: destinations of an IPI", lapic_ipi}, \
-        {"LAPIC: errors and bad accesses", lapic_errors},                                                      \
+        {"LAPIC: an NMI to oneself", lapic_nmi_to_self}, {"LAPIC: errors and bad accesses", lapic_errors},     \
         {"LAPIC: the timer's one shot with each divider", lapic_one_shot},                                     \
         {"LAPIC: the periodic timer keeps its phase", lapic_periodic},                                         \
     {                                                                                                          \

@@ -240,7 +240,10 @@ static void uart_input(void)
     CHECK(uart_input_fd(uart) == in_pipe[0]);
     char text[32] = "";
     for (unsigned n = 0; n < 26;) {
-        rig_run_until(&uart_ops, uart, rig.now + 10000000);
+        if (n == 0) /* at any time, when the machine says so; else every 10 ms */
+            uart_ops.advance(uart, rig.now);
+        else
+            rig_run_until(&uart_ops, uart, rig.now + 10000000);
         unsigned before = n;
         while (n < 26 && (in(LSR_PORT)&1))
             text[n++] = (char)in(THR);
@@ -282,15 +285,22 @@ static void sink_order(void)
 
 enum { FLOOD = 300000 };
 
+/* Byte i of the flood: no newlines, so that the sink's buffer runs full, and writes come out short. */
+static uint8_t flood(size_t i)
+{
+    return (uint8_t)(0x80 | i * 7 % 113);
+}
+
 static void *slow_reader(void *result)
 {
     unsigned *wrong = result;
     uint8_t bytes[1777];
     size_t total = 0;
     ssize_t got;
+    usleep(20000); /* until the pipe is full */
     while (total < FLOOD && (got = read(out_pipe[0], bytes, sizeof bytes)) != 0) {
         for (ssize_t i = 0; i < got; i++)
-            *wrong += bytes[i] != (uint8_t)((total + (size_t)i) * 7 % 251);
+            *wrong += bytes[i] != flood(total + (size_t)i);
         total += got > 0 ? (size_t)got : 0;
         if (total % 16 == 0)
             usleep(50);
@@ -304,25 +314,60 @@ static void on_alarm(int number)
     (void)number;
 }
 
-/* Through a full non-blocking pipe, under a rain of signals. */
-static void sink_loses_nothing(void)
+/* Through a full pipe, blocking or not, under a rain of signals. */
+static void sink_flood(int flags)
 {
     pthread_t reader;
     unsigned wrong = 0;
+    sigset_t alarms;
     uart_start();
-    CHECK_FATAL(fcntl(out_pipe[1], F_SETFL, O_NONBLOCK) == 0);
+    CHECK_FATAL(fcntl(out_pipe[1], F_SETFL, flags) == 0);
+    CHECK(fcntl(out_pipe[1], F_SETPIPE_SZ, 4096) >= 4096); /* less than the sink's buffer: short writes */
     struct sigaction action = {.sa_handler = on_alarm}, before;
     struct itimerval often = {{0, 500}, {0, 500}}, off = {{0, 0}, {0, 0}};
     sigaction(SIGALRM, &action, &before);
+    sigemptyset(&alarms);
+    sigaddset(&alarms, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarms, NULL); /* in the reader, so that they all hit the writer */
     CHECK_FATAL(pthread_create(&reader, NULL, slow_reader, &wrong) == 0);
+    pthread_sigmask(SIG_UNBLOCK, &alarms, NULL);
     setitimer(ITIMER_REAL, &often, NULL);
     for (size_t i = 0; i < FLOOD; i++)
-        out(THR, (uint8_t)(i * 7 % 251));
+        out(THR, flood(i));
     sink_flush(sink);
+    close(out_pipe[1]); /* or a reader that misses bytes would wait for ever */
     pthread_join(reader, NULL);
+    out_pipe[1] = dup(0);
     setitimer(ITIMER_REAL, &off, NULL);
     sigaction(SIGALRM, &before, NULL);
     CHECK_EQ_U64(wrong, 0);
+    uart_stop();
+}
+
+static void sink_loses_nothing(void)
+{
+    vltest_row("non-blocking");
+    sink_flood(O_NONBLOCK);
+    vltest_row("blocking");
+    sink_flood(0);
+}
+
+static void sink_broken(void)
+{
+    uart_start();
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    int err = dup(2), null = open("/dev/null", O_WRONLY);
+    dup2(null, 2); /* the one line that is due there */
+    close(out_pipe[0]);
+    for (unsigned i = 0; i < 1000; i++)
+        out(THR, '\n'); /* nobody reads any more: dropped */
+    CHECK_EQ_U64(in(LSR_PORT), 0x60);
+    CHECK_EQ_U64(sink_ops.deadline(sink), NEVER);
+    dup2(err, 2);
+    close(err);
+    close(null);
+    signal(SIGPIPE, before);
+    out_pipe[0] = dup(0);
     uart_stop();
 }
 
@@ -335,9 +380,10 @@ static void sink_loses_nothing(void)
         {"UART: takes only what there is room for", uart_room},                                     \
         {"UART: loopback, overrun, and the ring's trailing edge", uart_loopback},                   \
         {"UART: input waits in its file until the guest is ready", uart_input},                     \
+        {"sink: a descriptor that fails for good costs its output only", sink_broken},              \
         {"sink: one order for UART and debug console; flushed by line, time and end", sink_order},  \
     {                                                                                               \
-        "sink: loses nothing in a full non-blocking pipe under signals", sink_loses_nothing         \
+        "sink: loses nothing in a full pipe under signals", sink_loses_nothing                      \
     }
 
 #endif

@@ -49,7 +49,7 @@ struct fpu_context {
     uint8_t memory[FPU_MEMORY] __attribute__((aligned(64)));
 };
 
-/* One mapping at one address: a page of code, then the context. */
+/* One mapping at one address: a page of code, then pages at whose end the context lies, then one without access. */
 struct fpu_rig {
     uint8_t *code;
     struct fpu_context *context;
@@ -120,8 +120,8 @@ static void emit_stub(const uint8_t *insn, size_t length)
             at = emit_mov(at, 0x89, r);
     at = emit(at, "\x9c", 1); /* PUSHFQ, POP */
     at = emit_at(at, "\x8f\x05", 2, &c->rflags);
-    at = emit_at(at, "\x48\x0f\xae\x05", 4, &c->fx); /* FXSAVE64 */
-    at = emit(at, "\xdb\xe3", 2);                    /* FNINIT */
+    at = emit_at(at, "\x48\x0f\xae\x05", 4, &c->fx);               /* FXSAVE64 */
+    at = emit(at, "\xdb\xe3", 2);                                  /* FNINIT */
     at = emit_at(at, "\x0f\xae\x15", 3, &rig.code[PAGE_SIZE - 8]); /* LDMXCSR */
     at = emit(at, restore, sizeof(restore));
     memcpy(&rig.code[PAGE_SIZE - 8], &rig.host_mxcsr, 4);
@@ -177,7 +177,7 @@ static void save_software(struct cpu *cpu, struct fpu_context *c)
 static void map_context(struct cpu *cpu)
 {
     tlb_flush_all(&cpu->tlb);
-    for (uint8_t *page = (uint8_t *)rig.context; page < rig.code + rig.size; page += PAGE_SIZE) {
+    for (uint8_t *page = rig.code + PAGE_SIZE; page < rig.code + rig.size; page += PAGE_SIZE) {
         struct tlb_entry *e = &cpu->tlb_data[tlb_index((uint64_t)page)];
         e->page = e->read = e->write = (uint64_t)page;
         e->addend = 0;
@@ -190,7 +190,10 @@ static void execute_record(struct cpu *cpu, const struct insn *in)
         in->fn(cpu, in);
 }
 
-/* Executes the instruction on the context, on the software CPU. False: there is no handler for it. */
+/*
+ * Executes the instruction on the context, on the software CPU. False: there is no handler for it. Bytes that are no
+ * instruction are #UD, as they are for the processor.
+ */
 static bool run_software(const uint8_t *insn, size_t length)
 {
     struct cpu *cpu = rig.cpu;
@@ -201,7 +204,8 @@ static bool run_software(const uint8_t *insn, size_t length)
     record[1].fn = stop;
     cpu->block = rig.block;
     uint64_t unknown = rig.stats.counter[COUNTER_UNKNOWN_INSTRUCTIONS];
-    if (decode_insn(insn, (unsigned)length, CODE64, (unsigned)page_off, &record[0]) != (int)length)
+    int decoded = decode_insn(insn, (unsigned)length, CODE64, (unsigned)page_off, &record[0]);
+    if (decoded != (int)length && decoded != 0)
         return false;
 
     load_software(cpu, rig.context);
@@ -228,10 +232,10 @@ static bool rig_create(void)
 {
     struct reason why = {{0}};
     rig.size = PAGE_SIZE + ((sizeof(struct fpu_context) + PAGE_SIZE - 1) & PAGE_MASK);
-    rig.code = mmap(NULL, rig.size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (rig.code == MAP_FAILED)
+    rig.code = mmap(NULL, rig.size + PAGE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (rig.code == MAP_FAILED || mprotect(rig.code + rig.size, PAGE_SIZE, PROT_NONE))
         return false;
-    rig.context = (struct fpu_context *)(void *)(rig.code + PAGE_SIZE);
+    rig.context = (struct fpu_context *)(void *)(rig.code + rig.size - sizeof(struct fpu_context));
     rig.host_mxcsr = HOST_MXCSR;
 
     struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_NODEFER};
@@ -250,6 +254,7 @@ static bool rig_create(void)
     cpu->paging.cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
     cpu->paging.cr4 = CR4_PAE | CR4_OSFXSR | CR4_OSXMMEXCPT;
     cpu->paging.efer = EFER_LME | EFER_LMA;
+    cpu->seg[SEG_CS].base = 0;
     cpu->seg[SEG_CS].attr = ATTR_P | ATTR_S | ATTR_L | 0xb;
     cpu_mode_changed(cpu);
     return true;
@@ -261,7 +266,7 @@ static void rig_destroy(void)
     cpu_destroy(rig.cpu);
     free(rig.block);
     ram_destroy(&rig.ram);
-    munmap(rig.code, rig.size);
+    munmap(rig.code, rig.size + PAGE_SIZE);
 }
 
 #endif

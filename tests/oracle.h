@@ -7,7 +7,8 @@
  * code and address are compared. What the manual leaves undefined is masked, in one table (oracle_flags.c).
  *
  * Reading order: oracle.h -> oracle_host.c and oracle_guest.c (the two CPUs) -> oracle_cases.c (the tables of
- * instructions) -> oracle_encode.c (a row becomes bytes) -> oracle_input.c (registers and memory for them)
+ * instructions) -> oracle_encode.c and oracle_vary.c (a row becomes bytes) -> oracle_input.c (registers and memory for
+ * them)
  * -> oracle_flags.c (what is undefined) -> oracle_check.c (run, compare, show) -> oracle_sequence.c (random programs).
  */
 #ifndef VIRTLAB_ORACLE_H
@@ -120,7 +121,7 @@ enum oracle_row_flag {
     ROW_REPNE = 4,     /* ... and REPNE */
     ROW_ALONE = 8,     /* not in sequences */
     ROW_ALIGNED = 16,  /* a memory operand is kept within 16 aligned bytes, but for once in a while */
-    ROW_NO_STACK = 32, /* RSP is no operand (its use would be a different row) */
+    ROW_FAR_BITS = 32, /* the second operand is a bit offset that moves the memory operand */
 };
 
 struct oracle_group {
@@ -130,7 +131,7 @@ struct oracle_group {
 };
 extern const struct oracle_group oracle_arithmetic, oracle_logic, oracle_multiply, oracle_shift, oracle_bit,
     oracle_condition, oracle_move, oracle_address, oracle_exchange, oracle_flag, oracle_stack, oracle_branch,
-    oracle_string, oracle_sse;
+    oracle_string, oracle_base, oracle_fault, oracle_sse;
 
 /* ---- an instruction made of a row ---- */
 
@@ -153,6 +154,7 @@ struct oracle_insn {
     uint8_t bytes[ORACLE_INSN_LENGTH];
     uint8_t length;
     uint8_t opsize; /* of the first operand, bytes */
+    uint8_t reg[2]; /* the general registers that are its first operands; GPR_COUNT for none */
     struct oracle_operand mem;
     uint8_t rip_disp_at; /* where in bytes its RIP-relative displacement is, 0: nowhere */
     uint8_t branch_at;   /* where its branch distance is, 0: no relative branch */
@@ -164,6 +166,7 @@ struct oracle_choice {
     uint32_t written, read; /* masks of general registers for operands */
     uint32_t base, index;   /* ... and for addresses */
     bool bases;             /* FS and GS overrides may be used */
+    bool calm;              /* addresses stay near their base register: it holds a fixed address */
     bool want_memory, want_register;
 };
 extern const struct oracle_choice oracle_any_choice;
@@ -178,6 +181,8 @@ bool oracle_decode(const uint8_t *bytes, size_t length, struct oracle_decoded *d
 /* Makes an instruction. False when the row could not be encoded with this luck: try again. */
 bool oracle_encode(const struct oracle_row *row, const struct oracle_choice *choice, struct oracle_random *r,
                    struct oracle_insn *insn);
+/* Replaces its bytes, by chance, by others that mean the same. */
+void oracle_vary(struct oracle_insn *insn, struct oracle_random *r);
 /* Puts it at `address` into code (a copy of its bytes with the RIP-relative displacement adjusted). */
 void oracle_place(const struct oracle_insn *insn, uint64_t address, uint8_t *code);
 /* One line of assembler. */
@@ -202,14 +207,18 @@ void oracle_poke(struct oracle_memory *image, uint64_t address, uint64_t value, 
 
 /* ---- what is undefined ---- */
 
+/* In a mask of undefined flags: CMPS reads twice, and when both reads fault, which comes first is the CPU's choice. */
+#define UNDEFINED_FAULT 0x80000000u
+
 /* The flags that are undefined behind the instruction with this input. */
-uint32_t oracle_undefined_flags(const struct oracle_decoded *d,
-                                const struct oracle_regs *in);
+uint32_t oracle_undefined_flags(const struct oracle_decoded *d, const struct oracle_regs *in);
 /* Those that can be with any input. */
 uint32_t oracle_undefined_flags_ever(const struct oracle_decoded *d);
+/* Those that it sets to something defined with every input. */
+uint32_t oracle_defined_flags(const struct oracle_decoded *d);
 /* Is the result itself undefined with this input? (For BSF of zero one must have seen what the host did.) */
-bool oracle_undefined_result(const struct oracle_decoded *d,
-                             const struct oracle_outcome *host, const struct oracle_regs *in);
+bool oracle_undefined_result(const struct oracle_decoded *d, const struct oracle_outcome *host,
+                             const struct oracle_regs *in);
 
 /* ---- compare and show ---- */
 
@@ -236,7 +245,8 @@ void oracle_show_code(uint64_t at, const uint8_t *code, size_t length);
 
 /* All rows of a group, rounds each. Returns the number of rows that failed; a failing row is printed whole. */
 unsigned oracle_run_group(struct oracle *o, const struct oracle_group *group);
-/* `count` random programs of 1 to 64 instructions. Returns how many differed; the first ones are minimised and shown. */
+/* `count` random programs of 1 to 64 instructions. Returns how many differed; the first ones are minimised and shown.
+ */
 unsigned oracle_run_sequences(struct oracle *o, const struct oracle_group *const *groups, unsigned count);
 
 #endif

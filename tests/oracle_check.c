@@ -51,12 +51,24 @@ void oracle_load_code(struct oracle *o, uint64_t at, const uint8_t *code, size_t
 
 /* ---- comparing ---- */
 
+static bool is_memory_fault(const struct oracle_outcome *out)
+{
+    return out->vector == VEC_PF || out->vector == VEC_GP;
+}
+
+static bool same_exception(const struct oracle_outcome *a, const struct oracle_outcome *b, uint32_t undefined)
+{
+    if ((undefined & UNDEFINED_FAULT) && is_memory_fault(a) && is_memory_fault(b))
+        return true;
+    return a->vector == b->vector && a->error == b->error && a->cr2 == b->cr2;
+}
+
 static bool same_outcome(const struct oracle_outcome *a, const struct oracle_outcome *b, uint32_t undefined)
 {
-    return a->vector == b->vector && a->error == b->error && a->cr2 == b->cr2 &&
-           memcmp(a->regs.gpr, b->regs.gpr, sizeof(a->regs.gpr)) == 0 && a->regs.rip == b->regs.rip &&
+    return same_exception(a, b, undefined) && a->regs.rip == b->regs.rip &&
            ((a->regs.rflags ^ b->regs.rflags) & ~(uint64_t)undefined) == 0 && a->regs.mxcsr == b->regs.mxcsr &&
            a->regs.fs_base == b->regs.fs_base && a->regs.gs_base == b->regs.gs_base &&
+           memcmp(a->regs.gpr, b->regs.gpr, sizeof(a->regs.gpr)) == 0 &&
            memcmp(a->regs.xmm, b->regs.xmm, sizeof(a->regs.xmm)) == 0;
 }
 
@@ -101,9 +113,9 @@ static void show_flags(char *text, uint64_t rflags)
     static const struct {
         uint32_t bit;
         const char *name;
-    } names[] = {{FLAG_CF, "CF"}, {FLAG_PF, "PF"}, {FLAG_AF, "AF"}, {FLAG_ZF, "ZF"}, {FLAG_SF, "SF"}, {FLAG_TF, "TF"},
-                 {FLAG_IF, "IF"}, {FLAG_DF, "DF"}, {FLAG_OF, "OF"}, {FLAG_NT, "NT"}, {FLAG_RF, "RF"}, {FLAG_AC, "AC"},
-                 {FLAG_ID, "ID"}};
+    } names[] = {{FLAG_CF, "CF"}, {FLAG_PF, "PF"}, {FLAG_AF, "AF"}, {FLAG_ZF, "ZF"}, {FLAG_SF, "SF"},
+                 {FLAG_TF, "TF"}, {FLAG_IF, "IF"}, {FLAG_DF, "DF"}, {FLAG_OF, "OF"}, {FLAG_NT, "NT"},
+                 {FLAG_RF, "RF"}, {FLAG_AC, "AC"}, {FLAG_ID, "ID"}};
     *text = '\0';
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (rflags & names[i].bit)
@@ -210,7 +222,8 @@ static bool trial_agrees(struct oracle *o, const struct oracle_trial *t, const s
 {
     *undefined = known ? oracle_undefined_flags(d, &t->in) : 0;
     if (oracle_agree(o, &t->in, t->image, *undefined, host, guest))
-        return host->vector == VEC_BP || host->vector == VEC_DE || same_outcome(host, guest, *undefined = 0);
+        return host->vector == VEC_BP || host->vector == VEC_DE ||
+               same_outcome(host, guest, *undefined &= UNDEFINED_FAULT);
     return known && oracle_undefined_result(d, host, &t->in);
 }
 

@@ -2,11 +2,7 @@
 /*
  * oracle_encode.c - a row of the tables becomes an instruction: random operands of the row's kinds, encoded by Zydis.
  *
- * An encoder picks one of the encodings that an instruction has; CPUs must know them all. So the bytes are then altered
- * by chance to others that mean the same: the opcode's direction bit, a count of 1 as an immediate, a REX prefix that says
- * nothing, segment prefixes that 64-bit mode ignores. Decoding tells whether they still mean the same.
- *
- * Read next: oracle_input.c.
+ * Read next: oracle_vary.c, which knows other bytes for the same instruction; then oracle_input.c.
  */
 #include "oracle.h"
 #include <stdio.h>
@@ -54,15 +50,10 @@ struct making {
     bool memory; /* its E or W operand is to be memory */
 };
 
-static uint32_t usable(const struct making *m, uint32_t mask)
-{
-    return m->row->flags & ROW_NO_STACK ? mask & ~(1u << RSP) : mask;
-}
-
 static void make_general(struct making *m, ZydisEncoderOperand *o, unsigned size)
 {
     bool first = o == m->request.operands;
-    uint32_t mask = usable(m, first ? m->choice->written : m->choice->read);
+    uint32_t mask = first ? m->choice->written : m->choice->read;
     /* XCHG and XADD write both operands. */
     if (m->row->mnemonic == ZYDIS_MNEMONIC_XCHG || m->row->mnemonic == ZYDIS_MNEMONIC_XADD)
         mask &= m->choice->written;
@@ -82,10 +73,10 @@ static void make_xmm(struct making *m, ZydisEncoderOperand *o)
 /* ---- memory ---- */
 
 /* Where fixed addresses point: mostly into the data, sometimes across a page or out of it. */
-static uint64_t fixed_target(struct oracle_random *r, bool aligned)
+static uint64_t fixed_target(struct oracle_random *r, bool aligned, bool calm)
 {
     uint64_t at;
-    switch (oracle_below(r, 12)) {
+    switch (calm ? 3 : oracle_below(r, 12)) {
     case 0: at = ORACLE_DATA + PAGE_SIZE - oracle_below(r, 16); break;
     case 1: at = ORACLE_READONLY + oracle_below(r, PAGE_SIZE - 64); break;
     case 2: at = ORACLE_DATA + ORACLE_DATA_SIZE - oracle_below(r, 16); break;
@@ -94,12 +85,16 @@ static uint64_t fixed_target(struct oracle_random *r, bool aligned)
     return aligned ? at & ~UINT64_C(15) : at;
 }
 
-static int32_t displacement(struct oracle_random *r)
+static int32_t displacement(struct oracle_random *r, bool calm)
 {
     switch (oracle_below(r, 4)) {
     case 0: return 0;
     case 1: return (int8_t)oracle_random(r);
-    default: return (int32_t)oracle_random(r);
+    case 2:
+        if (calm)
+            return (int32_t)oracle_below(r, 0x1000) - 0x800;
+        /* fall through */
+    default: return calm ? (int8_t)oracle_random(r) : (int32_t)oracle_random(r);
     }
 }
 
@@ -113,15 +108,14 @@ static void make_memory(struct making *m, ZydisEncoderOperand *o, unsigned size)
     mem->segment = SEG_DS;
     if (m->choice->bases && oracle_once_in(r, 8)) {
         mem->segment = oracle_once_in(r, 2) ? SEG_FS : SEG_GS;
-        m->request.prefixes |=
-            mem->segment == SEG_FS ? ZYDIS_ATTRIB_HAS_SEGMENT_FS : ZYDIS_ATTRIB_HAS_SEGMENT_GS;
+        m->request.prefixes |= mem->segment == SEG_FS ? ZYDIS_ATTRIB_HAS_SEGMENT_FS : ZYDIS_ATTRIB_HAS_SEGMENT_GS;
     }
     unsigned kind = oracle_below(r, 8);
     mem->kind = kind == 0 ? BASE_RIP : kind == 1 || !registers ? BASE_ABSOLUTE : BASE_REGISTERS;
     o->type = ZYDIS_OPERAND_TYPE_MEMORY;
-    o->mem.size = (ZyanU16)size;
+    o->mem.size = (ZyanU16)(size ? size : 8); /* LEA's is as wide as an address, for Zydis */
     if (mem->kind != BASE_REGISTERS) {
-        mem->target = fixed_target(r, m->row->flags & ROW_ALIGNED);
+        mem->target = fixed_target(r, m->row->flags & ROW_ALIGNED, m->choice->calm);
         mem->disp = mem->kind == BASE_ABSOLUTE ? (int32_t)mem->target : 0x12345678; /* oracle_place() knows better */
         o->mem.base = mem->kind == BASE_RIP ? ZYDIS_REGISTER_RIP : ZYDIS_REGISTER_NONE;
         o->mem.displacement = mem->disp;
@@ -129,15 +123,16 @@ static void make_memory(struct making *m, ZydisEncoderOperand *o, unsigned size)
     }
     if (oracle_once_in(r, 6))
         mem->address_size = 4;
-    if (!oracle_once_in(r, 8))
+    bool aligned = m->choice->calm && (m->row->flags & ROW_ALIGNED) && !oracle_once_in(r, 16);
+    if (m->choice->calm || !oracle_once_in(r, 8))
         mem->base = (uint8_t)pick_bit(m->choice->base, r);
     uint32_t indexes = m->choice->index & ~(1u << RSP);
     if (size && mem->base < GPR_COUNT) /* base == index: such an address can't be chosen freely (LEA's can) */
         indexes &= ~(1u << mem->base);
-    if (indexes && (mem->base == GPR_COUNT || oracle_once_in(r, 2)))
+    if (indexes && !aligned && (mem->base == GPR_COUNT || oracle_once_in(r, 2)))
         mem->index = (uint8_t)pick_bit(indexes, r);
     mem->scale = (uint8_t)(1u << oracle_below(r, 4));
-    mem->disp = displacement(r);
+    mem->disp = displacement(r, m->choice->calm) & (aligned ? -16 : -1);
     o->mem.base = mem->base < GPR_COUNT ? general(mem->base, mem->address_size) : ZYDIS_REGISTER_NONE;
     if (mem->index < GPR_COUNT) {
         o->mem.index = general(mem->index, mem->address_size);
@@ -171,8 +166,6 @@ static void make_immediate(struct making *m, ZydisEncoderOperand *o, char code)
     unsigned unused = 64 - 8 * size;
     o->type = ZYDIS_OPERAND_TYPE_IMMEDIATE;
     o->imm.s = (int64_t)(value << unused) >> unused;
-    if (code == 'b' && m->request.operand_count > 0 && m->row->operands[1] != 'b')
-        o->imm.u = (uint8_t)value; /* a count or a selector, not a number to be extended */
 }
 
 /* The distance of a relative branch: near, far, rarely out of the code; never into itself. */
@@ -251,94 +244,6 @@ static void make_prefixes(struct making *m)
     }
 }
 
-/* ---- other bytes that mean the same ---- */
-
-static bool same_operand(const ZydisDecodedOperand *a, const ZydisDecodedOperand *b)
-{
-    if (a->type != b->type || a->size != b->size)
-        return false;
-    switch (a->type) {
-    case ZYDIS_OPERAND_TYPE_REGISTER: return a->reg.value == b->reg.value;
-    case ZYDIS_OPERAND_TYPE_IMMEDIATE: return a->imm.value.u == b->imm.value.u;
-    case ZYDIS_OPERAND_TYPE_MEMORY:
-        return a->mem.base == b->mem.base && a->mem.index == b->mem.index && a->mem.scale == b->mem.scale &&
-               a->mem.disp.value == b->mem.disp.value;
-    default: return true;
-    }
-}
-
-static bool same_meaning(const struct oracle_decoded *a, const struct oracle_decoded *b)
-{
-    bool same = a->z.mnemonic == b->z.mnemonic && a->z.operand_count_visible == b->z.operand_count_visible &&
-                a->z.operand_width == b->z.operand_width && a->z.address_width == b->z.address_width;
-    for (unsigned i = 0; same && i < a->z.operand_count_visible; i++)
-        same = same_operand(&a->operand[i], &b->operand[i]);
-    return same;
-}
-
-static size_t turn_direction(const struct oracle_decoded *d, uint8_t *bytes, size_t length)
-{
-    unsigned modrm = d->z.raw.modrm.offset;
-    if (!modrm || d->z.raw.modrm.mod != 3)
-        return 0;
-    bytes[modrm - 1] ^= 2;
-    bytes[modrm] = (uint8_t)(0xc0 | (bytes[modrm] & 7) << 3 | ((bytes[modrm] >> 3) & 7));
-    if (d->z.attributes & ZYDIS_ATTRIB_HAS_REX) {
-        uint8_t *rex = &bytes[d->z.raw.rex.offset];
-        *rex = (uint8_t)((*rex & ~5) | (*rex & 1) << 2 | ((*rex >> 2) & 1));
-    }
-    return length;
-}
-
-static size_t immediate_one(const struct oracle_decoded *d, uint8_t *bytes, size_t length)
-{
-    unsigned modrm = d->z.raw.modrm.offset;
-    if (!modrm || (bytes[modrm - 1] & 0xfe) != 0xd0)
-        return 0;
-    bytes[modrm - 1] = (uint8_t)(0xc0 | (bytes[modrm - 1] & 1));
-    bytes[length] = 1;
-    return length + 1;
-}
-
-static size_t insert(uint8_t *bytes, size_t length, size_t at, uint8_t byte)
-{
-    memmove(bytes + at + 1, bytes + at, length - at);
-    bytes[at] = byte;
-    return length + 1;
-}
-
-static size_t empty_rex(const struct oracle_decoded *d, uint8_t *bytes, size_t length)
-{
-    return d->z.attributes & ZYDIS_ATTRIB_HAS_REX ? 0 : insert(bytes, length, d->z.raw.prefix_count, 0x40);
-}
-
-static size_t ignored_segment(const struct oracle_decoded *d, uint8_t *bytes, size_t length, struct oracle_random *r)
-{
-    static const uint8_t prefix[] = {0x26, 0x2e, 0x36, 0x3e};
-    return d->z.attributes & ZYDIS_ATTRIB_HAS_SEGMENT ? 0 : insert(bytes, length, 0, prefix[oracle_below(r, 4)]);
-}
-
-static void vary(struct oracle_insn *insn, struct oracle_random *r)
-{
-    struct oracle_decoded before, after;
-    uint8_t bytes[ORACLE_INSN_LENGTH + 1] = {0};
-    size_t length = insn->length;
-    unsigned how = oracle_below(r, 8);
-    if (how > 3 || length > 13 || !oracle_decode(insn->bytes, length, &before))
-        return;
-    memcpy(bytes, insn->bytes, length);
-    switch (how) {
-    case 0: length = turn_direction(&before, bytes, length); break;
-    case 1: length = immediate_one(&before, bytes, length); break;
-    case 2: length = empty_rex(&before, bytes, length); break;
-    default: length = ignored_segment(&before, bytes, length, r); break;
-    }
-    if (length && oracle_decode(bytes, length, &after) && after.z.length == length && same_meaning(&before, &after)) {
-        memcpy(insn->bytes, bytes, length);
-        insn->length = (uint8_t)length;
-    }
-}
-
 /* ---- the whole instruction ---- */
 
 static bool take_literal_bytes(const char *text, struct oracle_insn *insn)
@@ -351,6 +256,31 @@ static bool take_literal_bytes(const char *text, struct oracle_insn *insn)
         if (insn->length == ORACLE_INSN_LENGTH)
             return false;
         insn->bytes[insn->length++] = (uint8_t)byte;
+    }
+}
+
+/* Zydis wants some immediates signed and some (counts) unsigned. */
+static bool encode(ZydisEncoderRequest *request, uint8_t *bytes, ZyanUSize *length)
+{
+    ZyanUSize size = *length;
+    if (ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(request, bytes, length)))
+        return true;
+    for (unsigned i = 0; i < request->operand_count; i++)
+        if (request->operands[i].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+            request->operands[i].imm.u &= 0xff;
+    *length = size;
+    return ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(request, bytes, length));
+}
+
+static void describe(const struct oracle_decoded *d, struct oracle_insn *insn)
+{
+    insn->opsize = (uint8_t)(d->z.operand_count ? d->operand[0].size / 8 : d->z.operand_width / 8);
+    for (unsigned i = 0; i < 2; i++) {
+        const ZydisDecodedOperand *o = &d->operand[i];
+        bool general_one = i < d->z.operand_count_visible && o->type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                           ZydisRegisterGetClass(o->reg.value) >= ZYDIS_REGCLASS_GPR16 &&
+                           ZydisRegisterGetClass(o->reg.value) <= ZYDIS_REGCLASS_GPR64;
+        insn->reg[i] = general_one ? (uint8_t)ZydisRegisterGetId(o->reg.value) : GPR_COUNT;
     }
 }
 
@@ -374,8 +304,13 @@ bool oracle_encode(const struct oracle_row *row, const struct oracle_choice *cho
     struct oracle_decoded d;
     ZyanUSize length = ORACLE_INSN_LENGTH - 1;
     *insn = (struct oracle_insn){.row = row};
-    if (row->operands[0] == '=')
-        return take_literal_bytes(row->operands + 1, insn);
+    if (row->operands[0] == '=') {
+        if (!take_literal_bytes(row->operands + 1, insn))
+            return false;
+        if (oracle_decode(insn->bytes, insn->length, &d))
+            describe(&d, insn);
+        return true;
+    }
 
     m.request.machine_mode = ZYDIS_MACHINE_MODE_LONG_64;
     m.request.mnemonic = row->mnemonic;
@@ -385,13 +320,13 @@ bool oracle_encode(const struct oracle_row *row, const struct oracle_choice *cho
     if (!make_operands(&m))
         return false;
     make_prefixes(&m);
-    if (!ZYAN_SUCCESS(ZydisEncoderEncodeInstruction(&m.request, insn->bytes, &length)))
+    if (!encode(&m.request, insn->bytes, &length))
         return false;
     insn->length = (uint8_t)length;
-    vary(insn, r);
+    oracle_vary(insn, r);
     if (!oracle_decode(insn->bytes, insn->length, &d) || !as_requested(&m, &d))
         return false;
-    insn->opsize = (uint8_t)(d.z.operand_count ? d.operand[0].size / 8 : d.z.operand_width / 8);
+    describe(&d, insn);
     if (insn->mem.present && insn->mem.kind == BASE_RIP)
         insn->rip_disp_at = d.z.raw.disp.offset;
     if (insn->branch_size)
@@ -414,7 +349,7 @@ void oracle_disassemble(const uint8_t *bytes, size_t length, uint64_t address, c
     struct oracle_decoded d;
     ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
     if (!oracle_decode(bytes, length, &d) ||
-        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &d.z, d.operand, d.z.operand_count_visible, text, size,
-                                                      address, NULL)))
+        !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &d.z, d.operand, d.z.operand_count_visible, text,
+                                                      size, address, NULL)))
         snprintf(text, size, "(no instruction)");
 }

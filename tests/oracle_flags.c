@@ -15,8 +15,7 @@
 #define OF FLAG_OF
 
 /* The count as the CPU uses it: five bits, six for 64-bit operands (SDM 2, SAL/SAR/SHL/SHR). */
-static unsigned count_of(const struct oracle_decoded *d,
-                         const struct oracle_regs *in)
+static unsigned count_of(const struct oracle_decoded *d, const struct oracle_regs *in)
 {
     unsigned at = d->z.mnemonic == ZYDIS_MNEMONIC_SHLD || d->z.mnemonic == ZYDIS_MNEMONIC_SHRD ? 2 : 1;
     uint64_t count = d->operand[at].type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? d->operand[at].imm.value.u : in->gpr[RCX];
@@ -45,7 +44,7 @@ static uint32_t after_double_shift(unsigned count, unsigned bits)
 
 static const struct {
     ZydisMnemonic mnemonic;
-    uint32_t ever;                                      /* whatever the operands */
+    uint32_t ever;                                       /* whatever the operands */
     uint32_t (*by_count)(unsigned count, unsigned bits); /* or, when there is a count, for this one */
 } undefined[] = {
     {ZYDIS_MNEMONIC_AND, AF, NULL},
@@ -71,16 +70,29 @@ static const struct {
     {ZYDIS_MNEMONIC_RCR, OF, after_rotate},
     {ZYDIS_MNEMONIC_SHLD, FLAGS_STATUS, after_double_shift},
     {ZYDIS_MNEMONIC_SHRD, FLAGS_STATUS, after_double_shift},
+    {ZYDIS_MNEMONIC_CMPSB, UNDEFINED_FAULT, NULL},
+    {ZYDIS_MNEMONIC_CMPSW, UNDEFINED_FAULT, NULL},
+    {ZYDIS_MNEMONIC_CMPSD, UNDEFINED_FAULT, NULL},
+    {ZYDIS_MNEMONIC_CMPSQ, UNDEFINED_FAULT, NULL},
 };
 
-uint32_t oracle_undefined_flags(const struct oracle_decoded *d,
-                                const struct oracle_regs *in)
+uint32_t oracle_undefined_flags(const struct oracle_decoded *d, const struct oracle_regs *in)
 {
     for (size_t i = 0; i < ARRAY_SIZE(undefined); i++)
         if (undefined[i].mnemonic == d->z.mnemonic)
             return undefined[i].by_count ? undefined[i].by_count(count_of(d, in), d->operand[0].size)
                                          : undefined[i].ever;
     return 0;
+}
+
+uint32_t oracle_defined_flags(const struct oracle_decoded *d)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(undefined); i++)
+        if (undefined[i].mnemonic == d->z.mnemonic && undefined[i].by_count)
+            return 0; /* a count of 0 changes nothing */
+    if (!d->z.cpu_flags || (d->z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)))
+        return 0;
+    return (d->z.cpu_flags->modified | d->z.cpu_flags->set_0 | d->z.cpu_flags->set_1) & ~oracle_undefined_flags_ever(d);
 }
 
 uint32_t oracle_undefined_flags_ever(const struct oracle_decoded *d)
@@ -91,8 +103,8 @@ uint32_t oracle_undefined_flags_ever(const struct oracle_decoded *d)
     return 0;
 }
 
-bool oracle_undefined_result(const struct oracle_decoded *d,
-                             const struct oracle_outcome *host, const struct oracle_regs *in)
+bool oracle_undefined_result(const struct oracle_decoded *d, const struct oracle_outcome *host,
+                             const struct oracle_regs *in)
 {
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_SHLD:

@@ -10,11 +10,11 @@
  *                     0x100000 struct oracle_memory
  */
 #include "oracle.h"
+#include "x86/cpu.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "x86/cpu.h"
 
 #define KERNEL       UINT64_C(0xffff800000000000) /* kernel pages: physical 0 .. 0x10000 is mapped here */
 #define TABLES       UINT64_C(0x1000)
@@ -24,6 +24,7 @@
 #define HANDLERS     UINT64_C(0xc000)
 #define KERNEL_STACK UINT64_C(0xe000) /* its top */
 #define USER_PAGES   UINT64_C(0x100000)
+#define TSS_LIMIT    0x67
 #define BUDGET       200000 /* instructions, then the run counts as hung */
 
 /* The selectors that Linux uses, so that code may look at them. */
@@ -101,11 +102,14 @@ static void build_tables(struct guest *g)
     gdt[KERNEL_SS >> 3] = UINT64_C(0x0000930000000000);
     gdt[USER_CS >> 3] = UINT64_C(0x0020fb0000000000);
     gdt[USER_SS >> 3] = UINT64_C(0x0000f30000000000);
-    gdt[TSS_SELECTOR >> 3] = UINT64_C(0x00008b0000000067) | (base & 0xffffff) << 16 | (base & 0xff000000) << 32;
+    gdt[TSS_SELECTOR >> 3] =
+        UINT64_C(0x00008b0000000000) | TSS_LIMIT | (base & 0xffffff) << 16 | (base & 0xff000000) << 32;
     gdt[(TSS_SELECTOR >> 3) + 1] = base >> 32;
 
     uint64_t stack = KERNEL + KERNEL_STACK;
     memcpy((uint8_t *)physical(g, TSS) + 4, &stack, sizeof(stack)); /* RSP0 */
+    uint16_t no_ports = TSS_LIMIT + 1;
+    memcpy((uint8_t *)physical(g, TSS) + 0x66, &no_ports, sizeof(no_ports)); /* no I/O permission bitmap */
 
     for (unsigned vector = 0; vector < 256; vector++) {
         uint64_t handler = KERNEL + HANDLERS + vector * 8, *gate = physical(g, IDT) + 2 * vector;
@@ -130,7 +134,8 @@ static void prepare_state(struct guest *g)
     s->seg[SEG_SS].selector = USER_SS;
     s->seg[SEG_CS] = (struct segment_reg){.limit = 0xffffffff, .attr = 0xa0fb, .selector = USER_CS};
     s->seg[SEG_LDTR] = (struct segment_reg){.attr = ATTR_UNUSABLE | 0x82};
-    s->seg[SEG_TR] = (struct segment_reg){.base = KERNEL + TSS, .limit = 0x67, .attr = 0x8b, .selector = TSS_SELECTOR};
+    s->seg[SEG_TR] =
+        (struct segment_reg){.base = KERNEL + TSS, .limit = TSS_LIMIT, .attr = 0x8b, .selector = TSS_SELECTOR};
     s->gdtr = (struct table_reg){.base = KERNEL + GDT, .limit = 0x4f};
     s->idtr = (struct table_reg){.base = KERNEL + IDT, .limit = 0xfff};
 }

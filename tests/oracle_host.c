@@ -3,9 +3,9 @@
  * oracle_host.c - a few instructions on the CPU that runs this test, with every register chosen.
  *
  * The pages of oracle.h are mapped at their fixed addresses; oracle_host_enter loads all registers and jumps there. The
- * code comes back in one way only: by an exception, at the latest by the INT3s behind it. The kernel makes a signal of it
- * and shows the registers at the exception, error code and CR2 in the signal frame. The handler does not return through
- * sigreturn: it goes back to oracle_host_enter's caller, as longjmp would.
+ * code comes back in one way only: by an exception, at the latest by the INT3s behind it. The kernel makes a signal of
+ * it and shows the registers at the exception, error code and CR2 in the signal frame. The handler does not return
+ * through sigreturn: it goes back to oracle_host_enter's caller, as longjmp would.
  *
  * What needs care: the handler starts with the code's FS base (where the C library's thread data should be) and with
  * its AC flag, so its first instructions are assembler; it needs a stack of its own, since RSP may point anywhere.
@@ -156,6 +156,8 @@ bool oracle_host_capture(int number, siginfo_t *info, void *context)
     outcome->vector = number == SIGVTALRM ? ORACLE_HUNG : (int)frame->uc_mcontext.gregs[REG_TRAPNO];
     outcome->error = (uint32_t)frame->uc_mcontext.gregs[REG_ERR];
     outcome->cr2 = outcome->vector == VEC_PF ? (uint64_t)frame->uc_mcontext.gregs[REG_CR2] : 0;
+    if (outcome->cr2 >> 63) /* Linux claims P for its own half, whatever is there */
+        outcome->error &= ~PF_PRESENT;
     if (outcome->vector == VEC_BP || outcome->vector == VEC_DB || outcome->vector == ORACLE_HUNG)
         outcome->error = 0;
     oracle_host_context.armed = 0;
@@ -216,13 +218,12 @@ static int map_memory(struct oracle_cpu *cpu, struct reason *why)
     int fd = memfd_create("oracle", MFD_CLOEXEC);
     if (fd < 0 || ftruncate(fd, sizeof(struct oracle_memory)))
         return fail(why, errno, "oracle: memfd: %s", strerror(errno));
-    cpu->memory =
-        mmap(NULL, sizeof(struct oracle_memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+    cpu->memory = mmap(NULL, sizeof(struct oracle_memory), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     int error = cpu->memory == MAP_FAILED ? fail(why, errno, "oracle: mmap: %s", strerror(errno)) : 0;
     const int rw = PROT_READ | PROT_WRITE;
     if (!error)
-        error = map_at(fd, ORACLE_CODE, offsetof(struct oracle_memory, code), ORACLE_CODE_SIZE, PROT_READ | PROT_EXEC,
-                       why);
+        error =
+            map_at(fd, ORACLE_CODE, offsetof(struct oracle_memory, code), ORACLE_CODE_SIZE, PROT_READ | PROT_EXEC, why);
     if (!error)
         error = map_at(fd, ORACLE_DATA, offsetof(struct oracle_memory, data), ORACLE_DATA_SIZE, rw, why);
     if (!error)

@@ -3,7 +3,8 @@
  * oracle_input.c - registers and memory for one trial.
  *
  * Registers get random values that are likely to be interesting; those that form the address of the memory operand are
- * then chosen so that it points where the trial wants it: mostly into the data, sometimes across pages, or where it faults.
+ * then chosen so that it points where the trial wants it: mostly into the data, sometimes across pages, or where it
+ * faults.
  *
  * Read next: oracle_flags.c.
  */

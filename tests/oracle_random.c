@@ -24,7 +24,7 @@ uint64_t oracle_value(struct oracle_random *r, unsigned size)
     case 4: value = sign - 1; break;
     case 5: value = UINT64_C(1) << oracle_below(r, bits); break;
     case 6: value = ~(UINT64_C(1) << oracle_below(r, bits)); break;
-    case 7: value = oracle_below(r, 70); break;          /* a count */
+    case 7: value = oracle_below(r, 70); break; /* a count */
     case 8: value = -(uint64_t)oracle_below(r, 70); break;
     case 9: value = (sign | 1) + oracle_below(r, 3); break;
     case 10: value = (uint64_t)(int64_t)(int8_t)oracle_random(r); break; /* sign boundaries of narrower sizes */

@@ -40,6 +40,7 @@ struct vltest {
 
 static char vltest_row_text[256];
 static char vltest_skip_text[256];
+static unsigned vltest_skipped;
 
 /* Names the table row that the next checks belong to. */
 __attribute__((unused)) PRINTF_LIKE(1, 2) static void vltest_row(const char *format, ...)
@@ -98,10 +99,13 @@ static void vltest_started(const CU_pTest test, const CU_pSuite suite)
 static void vltest_finished(const CU_pTest test, const CU_pSuite suite, const CU_pFailureRecord failures)
 {
     (void)test, (void)suite;
-    if (!failures)
-        printf(vltest_skip_text[0] ? "skipped: %s\n" : "ok%s\n", vltest_skip_text);
-    else
+    if (failures)
         printf("FAILED\n");
+    else if (vltest_skip_text[0])
+        printf("skipped: %s\n", vltest_skip_text);
+    else
+        printf("ok\n");
+    vltest_skipped += !failures && vltest_skip_text[0];
     unsigned shown = 0;
     for (CU_pFailureRecord f = failures; f && shown < 20; f = f->pNext, shown++)
         printf("    %s:%u: %s\n", f->strFileName, f->uiLineNumber, f->strCondition);
@@ -123,7 +127,10 @@ __attribute__((unused)) static int vltest_run(const char *program, const struct 
     CU_set_test_complete_handler(vltest_finished);
     complete = complete && CU_run_all_tests() == CUE_SUCCESS;
     unsigned ran = CU_get_number_of_tests_run(), failed = CU_get_number_of_tests_failed();
-    printf("%s: %u passed, %u failed\n", program, ran - failed, failed);
+    printf("%s: %u passed, %u failed", program, ran - failed - vltest_skipped, failed);
+    if (vltest_skipped)
+        printf(", %u skipped", vltest_skipped);
+    printf("\n");
     CU_cleanup_registry();
     return complete && failed == 0 && ran > 0 ? 0 : 1;
 }

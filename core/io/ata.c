@@ -18,6 +18,7 @@ enum { DATA, ERROR_FEATURES, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE, STATUS_C
 
 #define CONTROL_PORT    0x3f6
 #define DEVICE_OBSOLETE 0xa0 /* read as ones */
+
 void ata_update_irq(struct ata *ata)
 {
     irq_set(&ata->irq, ata->interrupt && !(ata->control & CONTROL_NIEN));
@@ -56,7 +57,7 @@ void ata_put_signature(struct ata *ata)
 static void write_command(struct ata *ata, uint8_t command)
 {
     /* The slave isn't there; only the diagnostic is for both. */
-    if ((ata->device & DEVICE_SLAVE) && command != CMD_DIAGNOSTIC)
+    if ((ata->device & DEVICE_SLAVE) && command != ATA_CMD_DIAGNOSTIC)
         return;
     if (ata->status & STATUS_BSY)
         return;

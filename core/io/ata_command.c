@@ -18,7 +18,6 @@ enum command {
     CMD_VERIFY = 0x40,
     CMD_VERIFY_NO_RETRY = 0x41,
     CMD_VERIFY_EXT = 0x42,
-    CMD_DIAGNOSTIC = 0x90,
     CMD_SET_PARAMETERS = 0x91,
     CMD_IDENTIFY_PACKET = 0xa1,
     CMD_READ_MULTIPLE = 0xc4,
@@ -124,7 +123,7 @@ void ata_execute(struct ata *ata, uint8_t command)
     case CMD_STANDBY:
     case CMD_IDLE:
     case CMD_SLEEP: ata_complete(ata); break;
-    case CMD_DIAGNOSTIC:
+    case ATA_CMD_DIAGNOSTIC:
         ata_put_signature(ata);
         ata_complete(ata);
         break;

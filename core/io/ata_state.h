@@ -9,7 +9,8 @@
 #include "io/ata.h"
 #include "io/ata_disk.h"
 
-#define ATA_MULTIPLE_MAX 16 /* sectors to a block at most */
+#define ATA_MULTIPLE_MAX   16   /* sectors to a block at most */
+#define ATA_CMD_DIAGNOSTIC 0x90 /* the one command that an absent slave hears too */
 
 #define STATUS_ERR    0x01
 #define STATUS_DRQ    0x08

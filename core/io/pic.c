@@ -33,6 +33,7 @@ struct pic {
     struct chip master, slave;
     struct irq_line intr;
     bool intr_level;
+    int announced; /* the master's input that INTR was last raised for */
 };
 
 #define ICW1_IC4       0x01 /* ICW4 will follow */
@@ -105,7 +106,10 @@ static void update(struct pic *pic)
     /* Two chips side by side never miss each other's edge: the latch follows the wire. */
     pic->master.latched = (pic->master.latched & ~(1 << CASCADE)) | cascade;
 
-    bool level = request(&pic->master, true) != NONE;
+    int irq = request(&pic->master, true);
+    bool level = irq != NONE;
+    if (level)
+        pic->announced = irq;
     if (level != pic->intr_level) {
         pic->intr_level = level;
         irq_set(&pic->intr, level);
@@ -134,10 +138,9 @@ void pic_set_irq(void *device, unsigned irq, bool level)
     update(pic);
 }
 
-/* One chip's part in the INTA cycles: the request goes into service. The input's number. */
-static int acknowledge(struct chip *chip, bool is_master)
+/* One chip's part in the INTA cycles: its request goes into service. The input's number. */
+static int acknowledge(struct chip *chip, int irq)
 {
-    int irq = request(chip, is_master);
     if (irq == NONE)
         return SPURIOUS;
     chip->latched &= ~(1 << irq);
@@ -150,10 +153,15 @@ static int acknowledge(struct chip *chip, bool is_master)
 
 uint8_t pic_acknowledge(struct pic *pic)
 {
-    int irq = acknowledge(&pic->master, true);
-    uint8_t vector = pic->master.vector_base | irq;
+    int irq = request(&pic->master, true);
+    /* When the slave has withdrawn, it is still the one that the master asks: a spurious IRQ 15, with ISR 2 set here.
+     */
+    if (irq == NONE && pic->announced == CASCADE)
+        irq = CASCADE;
+    pic->announced = NONE;
+    uint8_t vector = pic->master.vector_base | acknowledge(&pic->master, irq);
     if (irq == CASCADE && !(pic->master.icw1 & ICW1_SNGL))
-        vector = pic->slave.vector_base | acknowledge(&pic->slave, false);
+        vector = pic->slave.vector_base | acknowledge(&pic->slave, request(&pic->slave, false));
     update(pic);
     return vector;
 }
@@ -243,7 +251,8 @@ static uint8_t chip_read(struct chip *chip, bool is_master, bool odd_port)
     if (chip->poll) {
         /* A poll stands for the INTA cycle. */
         chip->poll = false;
-        return request(chip, is_master) == NONE ? 0 : POLL_INTERRUPT | acknowledge(chip, is_master);
+        int irq = request(chip, is_master);
+        return irq == NONE ? 0 : POLL_INTERRUPT | acknowledge(chip, irq);
     }
     if (odd_port)
         return chip->imr;
@@ -325,6 +334,7 @@ struct pic *pic_create(struct bus *ports, struct reason *why)
         fail(why, ENOMEM, "pic: out of memory");
         return NULL;
     }
+    pic->announced = NONE;
     if (bus_claim(ports, "pic", 0x20, 2, &master_ports, pic, why) ||
         bus_claim(ports, "pic", 0xa0, 2, &slave_ports, pic, why) ||
         bus_claim(ports, "pic", 0x4d0, 2, &elcr_ports, pic, why)) {
@@ -345,6 +355,7 @@ static void pic_reset(void *device)
     struct pic *pic = device;
     reset_chip(&pic->master);
     reset_chip(&pic->slave);
+    pic->announced = NONE;
     update(pic);
 }
 

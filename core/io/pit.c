@@ -30,8 +30,9 @@ struct pit {
     struct port port[3];
     struct irq_line irq;
     const struct guest_clock *clock;
-    int64_t seen;    /* tick up to which channel 0's rising edges have been reported */
-    uint8_t speaker; /* port 0x61, bits 3:0 as written */
+    int64_t seen;      /* tick up to which channel 0's rising edges have been reported */
+    uint64_t deadline; /* the time of the next one: asked for at every exit, so it is kept ready */
+    uint8_t speaker;   /* port 0x61, bits 3:0 as written */
     bool irq_level;
 };
 
@@ -97,7 +98,7 @@ static void write_count(struct pit *pit, struct port *port, uint8_t value, int64
 {
     struct pit_channel *channel = &port->channel;
     switch (port->access) {
-    case ACCESS_LATCH: /* no control word yet: the chip doesn't know what to do with it */ return;
+    case ACCESS_LATCH: return; /* never stored: a control word with this field is a command */
     case ACCESS_LOW: pit_channel_load(channel, value, tick); break;
     case ACCESS_HIGH: pit_channel_load(channel, (uint16_t)(value << 8), tick); break;
     case ACCESS_BOTH:
@@ -187,11 +188,18 @@ static void write_control(struct pit *pit, uint8_t word, int64_t tick)
         sync_irq(pit, tick);
 }
 
+static void foresee(struct pit *pit)
+{
+    int64_t rise = pit_channel_next_rise(&pit->port[0].channel, pit->seen);
+    pit->deadline = rise == PIT_NEVER ? NEVER : time_of(rise);
+}
+
 static void settle(struct pit *pit, int64_t tick)
 {
     report_edges(pit, tick);
     for (unsigned i = 0; i < 3; i++)
         pit_channel_settle(&pit->port[i].channel, tick);
+    foresee(pit);
 }
 
 static uint64_t pit_read(void *device, uint64_t offset, unsigned size)
@@ -213,6 +221,7 @@ static void pit_write(void *device, uint64_t offset, unsigned size, uint64_t val
         write_control(pit, (uint8_t)value, tick);
     else
         write_count(pit, &pit->port[offset], (uint8_t)value, tick);
+    foresee(pit);
 }
 
 static uint64_t port61_read(void *device, uint64_t offset, unsigned size)
@@ -241,9 +250,8 @@ static void port61_write(void *device, uint64_t offset, unsigned size, uint64_t 
 
 static uint64_t pit_deadline(void *device)
 {
-    struct pit *pit = device;
-    int64_t rise = pit_channel_next_rise(&pit->port[0].channel, pit->seen);
-    return rise == PIT_NEVER ? NEVER : time_of(rise);
+    const struct pit *pit = device;
+    return pit->deadline;
 }
 
 static void pit_advance(void *device, uint64_t now_ns)
@@ -259,6 +267,7 @@ static void pit_reset(void *device)
         pit->port[i] = (struct port){.channel = {.mode = PIT_SQUARE_WAVE, .gate = i != 2}, .access = ACCESS_BOTH};
     pit->speaker = 0;
     pit->seen = now(pit);
+    pit->deadline = NEVER;
     drive_irq(pit, true);
 }
 

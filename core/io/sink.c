@@ -17,7 +17,7 @@ struct sink {
     const struct guest_clock *clock;
     uint64_t flush_at; /* when the bytes are to go, NEVER without any */
     size_t used;
-    uint8_t bytes[4096];
+    uint8_t bytes[16384];
 };
 
 /* Waits until a non-blocking descriptor takes bytes again. */

@@ -338,10 +338,9 @@ static void uart_advance(void *device, uint64_t now_ns)
         uart->timed_out = true;
         update_irq(uart);
     }
-    if (now_ns >= uart->poll_at) {
+    if (now_ns >= uart->poll_at)
         uart->poll_at = now_ns + POLL_NS;
-        read_input(uart);
-    }
+    read_input(uart); /* at any time: the machine calls when it knows that there is some */
 }
 
 static void uart_reset(void *device)

@@ -100,7 +100,7 @@ CALC(not )
     {                                                                                                       \
         struct lazy_flags f;                                                                                \
         uint64_t at = operand_address(cpu, in, bits / 8, ACCESS_WRITE);                                     \
-        uint64_t first = ld##bits(cpu, in, at);                                                             \
+        uint64_t first = lm##bits(cpu, in, at);                                                             \
         st##bits(cpu, in, at, (uint##bits##_t)calc_##calc(&cpu->lf, &f, first, (uint##bits##_t)(b), bits)); \
         cpu->lf = f;                                                                                        \
         NEXT(cpu, in);                                                                                      \

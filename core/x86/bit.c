@@ -34,7 +34,7 @@ static uint64_t bit_string_address(struct cpu *cpu, const struct insn *in)
 static void bit_test_memory(struct cpu *cpu, const struct insn *in, uint64_t at, uint64_t number)
 {
     unsigned bit = number & (in->opsize * 8u - 1);
-    uint64_t value = mem_load(cpu, in, at, in->opsize);
+    uint64_t value = in->op == BT ? mem_load(cpu, in, at, in->opsize) : mem_load_modify(cpu, in, at, in->opsize);
     if (in->op != BT)
         mem_store(cpu, in, at, in->opsize, bit_changed(in->op, value, (uint64_t)1 << bit));
     flags_set_cf(&cpu->lf, (value >> bit) & 1);
@@ -126,7 +126,7 @@ static const struct insn *op_xadd(struct cpu *cpu, const struct insn *in)
 {
     unsigned size = in->opsize;
     uint64_t at = in->flags & INSN_MEM ? operand_address(cpu, in, size, ACCESS_WRITE) : 0;
-    uint64_t a = in->flags & INSN_MEM ? mem_load(cpu, in, at, size) : reg_read(cpu, in->rm, size);
+    uint64_t a = in->flags & INSN_MEM ? mem_load_modify(cpu, in, at, size) : reg_read(cpu, in->rm, size);
     uint64_t b = reg_read(cpu, in->reg, size);
     if (in->flags & INSN_MEM)
         mem_store(cpu, in, at, size, a + b);
@@ -142,7 +142,7 @@ static const struct insn *op_cmpxchg(struct cpu *cpu, const struct insn *in)
     unsigned size = in->opsize, accumulator = size == 1 ? RAX * 8 : RAX;
     bool memory = in->flags & INSN_MEM;
     uint64_t at = memory ? operand_address(cpu, in, size, ACCESS_WRITE) : 0;
-    uint64_t found = memory ? mem_load(cpu, in, at, size) : reg_read(cpu, in->rm, size);
+    uint64_t found = memory ? mem_load_modify(cpu, in, at, size) : reg_read(cpu, in->rm, size);
     uint64_t expected = reg_read(cpu, accumulator, size);
     bool equal = found == expected;
     uint64_t stored = equal ? reg_read(cpu, in->reg, size) : found;

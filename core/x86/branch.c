@@ -24,7 +24,8 @@ const struct insn *op_branch(struct cpu *cpu, const struct insn *in)
     }
 JCC(0)
 JCC(1)
-JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
+JCC(2)
+JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
 
     static bool select_jcc(const struct decoded *d, struct insn *in)
 {
@@ -37,46 +38,57 @@ JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) 
 
 /* ---- JMP, CALL, RET ---- */
 
-/* The target of an indirect branch, as wide as the operand. */
-static const struct insn *op_jmp_r(struct cpu *cpu, const struct insn *in)
+/* A target that the instruction pointer can't take is the branch's own fault, found before anything has changed. */
+static inline void check_target(struct cpu *cpu, const struct insn *in, uint64_t target)
 {
-    return jump_to(cpu, reg_read(cpu, in->rm, in->opsize));
-}
-static const struct insn *op_jmp_m(struct cpu *cpu, const struct insn *in)
-{
-    return jump_to(cpu, rm_read(cpu, in, in->opsize));
+    bool fits = cpu->code_size == CODE64 ? canonical(target) : target <= cpu->seg[SEG_CS].limit;
+    if (unlikely(!fits))
+        cpu_raise_error(cpu, in, VEC_GP, 0);
 }
 
-/* The usual CALL, of 64-bit code, and all others. */
+/* The target of an indirect branch, as wide as the operand. */
+static const struct insn *op_jmp_rm(struct cpu *cpu, const struct insn *in)
+{
+    uint64_t target = rm_read(cpu, in, in->opsize);
+    check_target(cpu, in, target);
+    return jump_to(cpu, target);
+}
+
+/* The usual CALL and RET, of 64-bit code, and all others. */
 static const struct insn *op_call64(struct cpu *cpu, const struct insn *in)
 {
     uint64_t sp = cpu->gpr[RSP] - 8;
-    st64(cpu, in, sp, cpu->gpr[GPR_PAGE] + in->off + in->len);
+    check_target(cpu, in, cpu->gpr[GPR_PAGE] + in->imm);
+    ss64(cpu, in, sp, cpu->gpr[GPR_PAGE] + in->off + in->len);
     cpu->gpr[RSP] = sp;
     return branch_to(cpu, in);
 }
 static const struct insn *op_call(struct cpu *cpu, const struct insn *in)
 {
+    check_target(cpu, in, cpu_wrap_rip(cpu, cpu->gpr[GPR_PAGE] + in->imm));
     push(cpu, in, in->opsize, cpu_next_rip(cpu, in));
     return branch_to(cpu, in);
 }
 static const struct insn *op_call_rm(struct cpu *cpu, const struct insn *in)
 {
     uint64_t target = rm_read(cpu, in, in->opsize);
+    check_target(cpu, in, target);
     push(cpu, in, in->opsize, cpu_next_rip(cpu, in));
     return jump_to(cpu, target);
 }
 
 static const struct insn *op_ret64(struct cpu *cpu, const struct insn *in)
 {
-    uint64_t target = ld64(cpu, in, cpu->gpr[RSP]);
+    uint64_t target = sl64(cpu, in, cpu->gpr[RSP]);
+    check_target(cpu, in, target);
     cpu->gpr[RSP] += 8 + in->imm;
     return jump_to(cpu, target);
 }
 static const struct insn *op_ret(struct cpu *cpu, const struct insn *in)
 {
-    uint64_t target = pop(cpu, in, in->opsize);
-    stack_move(cpu, (int64_t)in->imm);
+    uint64_t target = stack_load(cpu, in, 0, in->opsize);
+    check_target(cpu, in, target);
+    stack_move(cpu, (int64_t)(in->opsize + in->imm));
     return jump_to(cpu, target);
 }
 
@@ -89,10 +101,8 @@ static unsigned branch_size(const struct decoded *d)
     return d->code_size == CODE64 ? 8 : d->z.operand_width / 8u;
 }
 
-/* In 16-bit operand size the target is cut to 16 bits. */
-static void cut_target(const struct decoded *d, struct insn *in)
+static void select_near(const struct decoded *d, struct insn *in)
 {
-    (void)d;
     in->opsize = (uint8_t)branch_size(d);
     in->flags |= INSN_LAST;
 }
@@ -106,8 +116,8 @@ static bool select_jmp(const struct decoded *d, struct insn *in)
 {
     if (is_far(d))
         return false;
-    cut_target(d, in);
-    in->fn = is_imm(d, 0) ? op_branch : is_mem(d, 0) ? op_jmp_m : op_jmp_r;
+    select_near(d, in);
+    in->fn = is_imm(d, 0) ? op_branch : op_jmp_rm;
     return true;
 }
 
@@ -115,7 +125,7 @@ static bool select_call(const struct decoded *d, struct insn *in)
 {
     if (is_far(d))
         return false;
-    cut_target(d, in);
+    select_near(d, in);
     in->fn = !is_imm(d, 0) ? op_call_rm : d->code_size == CODE64 ? op_call64 : op_call;
     return true;
 }
@@ -124,7 +134,7 @@ static bool select_ret(const struct decoded *d, struct insn *in)
 {
     if (is_far(d))
         return false;
-    cut_target(d, in);
+    select_near(d, in);
     in->imm = (uint16_t)in->imm;
     in->fn = d->code_size == CODE64 ? op_ret64 : op_ret;
     return true;

@@ -55,12 +55,13 @@ gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
 }
 
 /* A linear address outside 64-bit mode has 32 bits; inside, it must be canonical. */
-static uint64_t checked(struct cpu *cpu, const struct insn *in, uint64_t at)
+static uint64_t checked(struct cpu *cpu, const struct insn *in, uint64_t at, enum mem_purpose purpose)
 {
     if (!cpu_long_mode(cpu))
         return (uint32_t)at;
+    bool stack = purpose == MEM_STACK || (in && in->fn && in->seg == SEG_SS);
     if (!canonical(at))
-        cpu_raise_error(cpu, in, in && in->fn && in->seg == SEG_SS ? VEC_SS : VEC_GP, 0);
+        cpu_raise_error(cpu, in, stack ? VEC_SS : VEC_GP, 0);
     return at;
 }
 
@@ -144,30 +145,32 @@ static unsigned first_part(uint64_t at, unsigned size)
     return left < size ? (unsigned)left : size;
 }
 
-static void load_as(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size, enum tlb_mode mode)
+static void load_as(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size, enum tlb_mode mode,
+                    enum mem_purpose purpose)
 {
-    at = checked(cpu, in, at);
+    enum access access = purpose == MEM_MODIFY ? ACCESS_WRITE : ACCESS_READ;
+    at = checked(cpu, in, at, purpose);
     unsigned first = first_part(at, size);
-    gpa_t low = translate(cpu, in, gva(at), ACCESS_READ, mode);
+    gpa_t low = translate(cpu, in, gva(at), access, mode);
     if (likely(first == size)) {
         load_piece(cpu, in, low, to, size);
         return;
     }
-    gpa_t high = translate(cpu, in, gva(checked(cpu, in, at + first)), ACCESS_READ, mode);
+    gpa_t high = translate(cpu, in, gva(checked(cpu, in, at + first, purpose)), access, mode);
     load_piece(cpu, in, low, to, first);
     load_piece(cpu, in, high, (uint8_t *)to + first, size - first);
 }
 
 /* Both pages are translated before the first byte is stored, so that a fault leaves no half of a value behind. */
 static void store_as(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
-                     enum tlb_mode mode)
+                     enum tlb_mode mode, enum mem_purpose purpose)
 {
-    at = checked(cpu, in, at);
+    at = checked(cpu, in, at, purpose);
     unsigned first = first_part(at, size);
     gpa_t low = translate(cpu, in, gva(at), ACCESS_WRITE, mode);
     gpa_t high = gpa(0);
     if (unlikely(first < size)) {
-        high = translate(cpu, in, gva(checked(cpu, in, at + first)), ACCESS_WRITE, mode);
+        high = translate(cpu, in, gva(checked(cpu, in, at + first, purpose)), ACCESS_WRITE, mode);
         check_own_code(cpu, in, high, size - first);
     }
     check_own_code(cpu, in, low, first);
@@ -176,25 +179,27 @@ static void store_as(struct cpu *cpu, const struct insn *in, uint64_t at, const 
         store_piece(cpu, in, high, (const uint8_t *)from + first, size - first);
 }
 
-void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size)
+void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size,
+                   enum mem_purpose purpose)
 {
-    load_as(cpu, in, at, to, size, data_mode(cpu));
+    load_as(cpu, in, at, to, size, data_mode(cpu), purpose);
 }
 
-void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size)
+void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
+                    enum mem_purpose purpose)
 {
-    store_as(cpu, in, at, from, size, data_mode(cpu));
+    store_as(cpu, in, at, from, size, data_mode(cpu), purpose);
 }
 
 void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
 {
     enum tlb_mode mode = data_mode(cpu);
-    at = checked(cpu, in, at);
+    at = checked(cpu, in, at, MEM_PLAIN);
     unsigned first = first_part(at, size);
     if (cpu->tlb_data[tlb_index(at)].write != (at & PAGE_MASK))
         translate(cpu, in, gva(at), ACCESS_WRITE, mode);
     if (first < size)
-        translate(cpu, in, gva(checked(cpu, in, at + first)), ACCESS_WRITE, mode);
+        translate(cpu, in, gva(checked(cpu, in, at + first, MEM_PLAIN)), ACCESS_WRITE, mode);
 }
 
 uint64_t sys_load(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
@@ -204,7 +209,7 @@ uint64_t sys_load(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned 
     if (likely(e->read == ((at + size - 1) & PAGE_MASK)))
         memcpy(&value, (const void *)(at + e->addend), size);
     else
-        load_as(cpu, in, at, &value, size, TLB_SUPERVISOR);
+        load_as(cpu, in, at, &value, size, TLB_SUPERVISOR, MEM_PLAIN);
     return value;
 }
 
@@ -214,7 +219,7 @@ void sys_store(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned siz
     if (likely(e->write == ((at + size - 1) & PAGE_MASK)))
         memcpy((void *)(at + e->addend), &value, size);
     else
-        store_as(cpu, in, at, &value, size, TLB_SUPERVISOR);
+        store_as(cpu, in, at, &value, size, TLB_SUPERVISOR, MEM_PLAIN);
 }
 
 /* ---- segmentation outside 64-bit mode (SDM 3, 5.3 to 5.5) ---- */

@@ -39,40 +39,66 @@ static inline uint64_t operand_address(struct cpu *cpu, const struct insn *in, u
     return linear(cpu, in, in->seg, effective_address(cpu, in), size, access);
 }
 
-/* Slow paths: any size up to 16 (power of two), any alignment, devices. */
-void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size);
-void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size);
+/*
+ * Slow paths: any size up to 16 (power of two), any alignment, devices. `purpose` decides how a fault looks: the load
+ * of a read-modify-write faults as the write that will follow, and a stack access to a non-canonical address is #SS.
+ */
+enum mem_purpose { MEM_PLAIN, MEM_MODIFY, MEM_STACK };
+void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to, unsigned size,
+                   enum mem_purpose purpose);
+void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
+                    enum mem_purpose purpose);
 
 /* Checks that `size` bytes can be written (faults as the write would) without writing: for instructions with more
  * stores. */
 void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size);
 
-/* Loads and stores at a linear address: ld8..ld64, st8..st64. */
-#define MEM_ACCESS(bits, type)                                                                   \
-    static inline type ld##bits(struct cpu *cpu, const struct insn *in, uint64_t at)             \
-    {                                                                                            \
-        const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];                               \
-        type value;                                                                              \
-        if (likely(e->read == ((at + sizeof(type) - 1) & PAGE_MASK)))                            \
-            memcpy(&value, (const void *)(at + e->addend), sizeof(type));                        \
-        else                                                                                     \
-            mem_load_slow(cpu, in, at, &value, sizeof(type));                                    \
-        return value;                                                                            \
-    }                                                                                            \
-    static inline void st##bits(struct cpu *cpu, const struct insn *in, uint64_t at, type value) \
-    {                                                                                            \
-        const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];                               \
-        if (likely(e->write == ((at + sizeof(type) - 1) & PAGE_MASK)))                           \
-            memcpy((void *)(at + e->addend), &value, sizeof(type));                              \
-        else                                                                                     \
-            mem_store_slow(cpu, in, at, &value, sizeof(type));                                   \
+/*
+ * Loads and stores at a linear address, by width in bits: ld8..ld128 and st8..st128; lm8..lm64 load what will be
+ * modified and stored; push and pop use sl16..sl64 and ss16..ss64.
+ */
+#define MEM_LOAD(name, bits, type, tag, purpose)                                       \
+    static inline type name##bits(struct cpu *cpu, const struct insn *in, uint64_t at) \
+    {                                                                                  \
+        const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];                     \
+        type value;                                                                    \
+        if (likely(e->tag == ((at + sizeof(type) - 1) & PAGE_MASK)))                   \
+            memcpy(&value, (const void *)(at + e->addend), sizeof(type));              \
+        else                                                                           \
+            mem_load_slow(cpu, in, at, &value, sizeof(type), purpose);                 \
+        return value;                                                                  \
     }
+#define MEM_STORE(name, bits, type, purpose)                                                       \
+    static inline void name##bits(struct cpu *cpu, const struct insn *in, uint64_t at, type value) \
+    {                                                                                              \
+        const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];                                 \
+        if (likely(e->write == ((at + sizeof(type) - 1) & PAGE_MASK)))                             \
+            memcpy((void *)(at + e->addend), &value, sizeof(type));                                \
+        else                                                                                       \
+            mem_store_slow(cpu, in, at, &value, sizeof(type), purpose);                            \
+    }
+#define MEM_ACCESS(bits, type)                \
+    MEM_LOAD(ld, bits, type, read, MEM_PLAIN) \
+    MEM_STORE(st, bits, type, MEM_PLAIN)
+#define MEM_MODIFIED(bits) MEM_LOAD(lm, bits, uint##bits##_t, write, MEM_MODIFY)
+#define MEM_STACKED(bits)                               \
+    MEM_LOAD(sl, bits, uint##bits##_t, read, MEM_STACK) \
+    MEM_STORE(ss, bits, uint##bits##_t, MEM_STACK)
 MEM_ACCESS(8, uint8_t)
 MEM_ACCESS(16, uint16_t)
 MEM_ACCESS(32, uint32_t)
 MEM_ACCESS(64, uint64_t)
 MEM_ACCESS(128, xmm_t)
+MEM_MODIFIED(8)
+MEM_MODIFIED(16)
+MEM_MODIFIED(32)
+MEM_MODIFIED(64)
+MEM_STACKED(16)
+MEM_STACKED(32)
+MEM_STACKED(64)
 #undef MEM_ACCESS
+#undef MEM_MODIFIED
+#undef MEM_STACKED
 
 /* By size in bytes: 1, 2, 4, 8. */
 static inline uint64_t mem_load(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
@@ -82,6 +108,16 @@ static inline uint64_t mem_load(struct cpu *cpu, const struct insn *in, uint64_t
     case 2: return ld16(cpu, in, at);
     case 4: return ld32(cpu, in, at);
     default: return ld64(cpu, in, at);
+    }
+}
+/* The load of a read-modify-write. */
+static inline uint64_t mem_load_modify(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
+{
+    switch (size) {
+    case 1: return lm8(cpu, in, at);
+    case 2: return lm16(cpu, in, at);
+    case 4: return lm32(cpu, in, at);
+    default: return lm64(cpu, in, at);
     }
 }
 static inline void mem_store(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size, uint64_t value)
@@ -132,12 +168,20 @@ static inline void stack_move(struct cpu *cpu, int64_t distance)
 static inline void stack_store(struct cpu *cpu, const struct insn *in, int64_t distance, unsigned size, uint64_t value)
 {
     uint64_t at = linear(cpu, in, SEG_SS, stack_offset(cpu, distance), size, ACCESS_WRITE);
-    mem_store(cpu, in, at, size, value);
+    switch (size) {
+    case 2: ss16(cpu, in, at, (uint16_t)value); break;
+    case 4: ss32(cpu, in, at, (uint32_t)value); break;
+    default: ss64(cpu, in, at, value); break;
+    }
 }
 static inline uint64_t stack_load(struct cpu *cpu, const struct insn *in, int64_t distance, unsigned size)
 {
     uint64_t at = linear(cpu, in, SEG_SS, stack_offset(cpu, distance), size, ACCESS_READ);
-    return mem_load(cpu, in, at, size);
+    switch (size) {
+    case 2: return sl16(cpu, in, at);
+    case 4: return sl32(cpu, in, at);
+    default: return sl64(cpu, in, at);
+    }
 }
 static inline void push(struct cpu *cpu, const struct insn *in, unsigned size, uint64_t value)
 {

@@ -127,7 +127,7 @@ static const struct insn *op_xchg(struct cpu *cpu, const struct insn *in)
     uint64_t theirs, ours = reg_read(cpu, in->reg, in->opsize);
     if (in->flags & INSN_MEM) {
         uint64_t at = operand_address(cpu, in, in->opsize, ACCESS_WRITE);
-        theirs = mem_load(cpu, in, at, in->opsize);
+        theirs = mem_load_modify(cpu, in, at, in->opsize);
         mem_store(cpu, in, at, in->opsize, ours);
     } else {
         theirs = reg_read(cpu, in->rm, in->opsize);

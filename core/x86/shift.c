@@ -94,7 +94,7 @@ static const struct insn *shift_by(struct cpu *cpu, const struct insn *in, unsig
     uint64_t at = 0, a;
     if (in->flags & INSN_MEM) {
         at = operand_address(cpu, in, size, ACCESS_WRITE);
-        a = mem_load(cpu, in, at, size);
+        a = mem_load_modify(cpu, in, at, size);
     } else {
         a = reg_read(cpu, in->rm, size);
     }
@@ -214,7 +214,7 @@ static const struct insn *op_double_shift(struct cpu *cpu, const struct insn *in
     unsigned count = (unsigned)(in->op & 2 ? cpu->gpr[RCX] : in->imm) & mask;
     bool left = in->op & 1, memory = in->flags & INSN_MEM;
     uint64_t at = memory ? operand_address(cpu, in, in->opsize, ACCESS_WRITE) : 0;
-    uint64_t a = memory ? mem_load(cpu, in, at, in->opsize) : reg_read(cpu, in->rm, in->opsize);
+    uint64_t a = memory ? mem_load_modify(cpu, in, at, in->opsize) : reg_read(cpu, in->rm, in->opsize);
     uint64_t value = a, cf = 0;
     struct lazy_flags f = cpu->lf;
     if (count) {

@@ -70,30 +70,33 @@ bool select_to_gpr(const struct decoded *d, struct insn *in)
     }
 }
 
-/* ---- with MMX registers: executed by the host's, see MMX_EXECUTE in sse.h ---- */
+/*
+ * ---- with MMX registers: executed by the host's, see MMX_EXECUTE in sse.h ----
+ * They make TOP zero even when they then raise #XM, as AMD's do.
+ */
 
 /*
  * To floating point. A memory operand of CVTPI2PD touches no x87 state; CVTPI2PS's does all the same (SDM 2A,
  * "CVTPI2PS").
  */
-#define FROM_MMX(host, mem_is_mmx)                                                                \
+#define FROM_MMX(host)                                                                            \
     static const struct insn *host(struct cpu *cpu, const struct insn *in)                        \
     {                                                                                             \
-        bool mmx = (mem_is_mmx) || !(in->flags & INSN_MEM);                                       \
+        bool mmx = !(in->flags & INSN_MEM);                                                       \
         sse_ready(cpu, in);                                                                       \
         if (mmx)                                                                                  \
             mmx_ready(cpu, in);                                                                   \
         uint64_t s = mmx_rm(cpu, in, 8);                                                          \
         __m128i d = XMM(cpu, in->reg);                                                            \
         asm volatile("movq %1, %%mm0\n\t" #host " %%mm0, %0\n\temms" : "+x"(d) : "r"(s) : "mm0"); \
-        sse_exceptions(cpu, in, d, RESULT_OTHER);                                                 \
         if (mmx)                                                                                  \
             mmx_enter(cpu);                                                                       \
+        sse_exceptions(cpu, in, d, RESULT_OTHER);                                                 \
         XMM(cpu, in->reg) = d;                                                                    \
         return in + 1;                                                                            \
     }
-FROM_MMX(cvtpi2ps, true)
-FROM_MMX(cvtpi2pd, false)
+FROM_MMX(cvtpi2ps)
+FROM_MMX(cvtpi2pd)
 
 #define TO_MMX(host, bytes)                                                                    \
     static const struct insn *host(struct cpu *cpu, const struct insn *in)                     \
@@ -103,8 +106,8 @@ FROM_MMX(cvtpi2pd, false)
         __m128i s = sse_rm(cpu, in, bytes);                                                    \
         uint64_t d;                                                                            \
         asm volatile(#host " %1, %%mm0\n\tmovq %%mm0, %0\n\temms" : "=r"(d) : "x"(s) : "mm0"); \
-        sse_exceptions(cpu, in, s, RESULT_OTHER);                                              \
         mmx_enter(cpu);                                                                        \
+        sse_exceptions(cpu, in, s, RESULT_OTHER);                                              \
         mmx_write(cpu, in->reg, d);                                                            \
         return in + 1;                                                                         \
     }

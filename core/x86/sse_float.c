@@ -123,9 +123,10 @@ static bool select_comparison(const struct decoded *d, struct insn *in)
     EXECUTE(host, 0x0f)                                                                                     \
     EXECUTE(host, 0x1f)                                                                                     \
     EXECUTE(host, 0x2f)                                                                                     \
-    EXECUTE(host, 0x3f) EXECUTE(host, 0x4f) EXECUTE(host, 0x5f) EXECUTE(host, 0x6f) EXECUTE(host, 0x7f)     \
-        EXECUTE(host, 0x8f) EXECUTE(host, 0x9f) EXECUTE(host, 0xaf) EXECUTE(host, 0xbf) EXECUTE(host, 0xcf) \
-            EXECUTE(host, 0xdf) EXECUTE(host, 0xef) EXECUTE(host, 0xff)
+    EXECUTE(host, 0x3f)                                                                                     \
+    EXECUTE(host, 0x4f) EXECUTE(host, 0x5f) EXECUTE(host, 0x6f) EXECUTE(host, 0x7f) EXECUTE(host, 0x8f)     \
+        EXECUTE(host, 0x9f) EXECUTE(host, 0xaf) EXECUTE(host, 0xbf) EXECUTE(host, 0xcf) EXECUTE(host, 0xdf) \
+            EXECUTE(host, 0xef) EXECUTE(host, 0xff)
 
 #define SWITCH(host, cases)                                               \
     static inline __m128i do_##host(__m128i d, __m128i s, unsigned value) \
@@ -154,22 +155,34 @@ WITH_IMMEDIATE(roundpd, 16, CASES_16, 15)
 WITH_IMMEDIATE(roundss, 4, CASES_16, 15)
 WITH_IMMEDIATE(roundsd, 8, CASES_16, 15)
 
-/* The sum goes to the lanes that the low bits of the immediate name; the others become zero. */
-#define DOT_PRODUCT(host, lanes, lane, kind)                                                      \
-    SWITCH(host, CASES_DOT)                                                                       \
-    static const struct insn *op_##host(struct cpu *cpu, const struct insn *in)                   \
-    {                                                                                             \
-        sse_ready(cpu, in);                                                                       \
-        __m128i sum = do_##host(XMM(cpu, in->reg), sse_rm(cpu, in, 16), (in->imm & 0xf0) | 0x0f); \
-        sse_exceptions(cpu, in, sum, kind);                                                       \
-        XMM(cpu, in->reg) = sum;                                                                  \
-        for (unsigned i = 0; i < (lanes); i++)                                                    \
-            if (!(in->imm >> i & 1))                                                              \
-                cpu->xmm[in->reg].lane[i] = 0;                                                    \
-        return in + 1;                                                                            \
+/*
+ * Products, then sums: an unmasked exception of a product is raised before there are sums. The low bits of the
+ * immediate name the lanes that the sum goes to; the others become zero.
+ */
+#define DOT_PRODUCT(host, product, lanes, lane, kind)                                                 \
+    SWITCH(host, CASES_DOT)                                                                           \
+    static const struct insn *op_##host(struct cpu *cpu, const struct insn *in)                       \
+    {                                                                                                 \
+        sse_ready(cpu, in);                                                                           \
+        __m128i d = XMM(cpu, in->reg), s = sse_rm(cpu, in, 16);                                       \
+        if (unlikely(cpu->fpu_guard & GUARD_UNMASKED)) {                                              \
+            xmm_t used = {0};                                                                         \
+            for (unsigned i = 0; i < (lanes); i++)                                                    \
+                used.lane[i] -= in->imm >> (4 + i) & 1;                                               \
+            __m128i p = _mm_and_si128(d, *(__m128i *)&used), q = _mm_and_si128(s, *(__m128i *)&used); \
+            asm volatile(product " %1, %0" : "+x"(p) : "x"(q));                                       \
+            sse_check_exceptions(cpu, in, p, kind);                                                   \
+        }                                                                                             \
+        d = do_##host(d, s, (in->imm & 0xf0) | 0x0f);                                                 \
+        sse_exceptions(cpu, in, d, kind);                                                             \
+        XMM(cpu, in->reg) = d;                                                                        \
+        for (unsigned i = 0; i < (lanes); i++)                                                        \
+            if (!(in->imm >> i & 1))                                                                  \
+                cpu->xmm[in->reg].lane[i] = 0;                                                        \
+        return in + 1;                                                                                \
     }
-DOT_PRODUCT(dpps, 4, u32, RESULT_PS)
-DOT_PRODUCT(dppd, 2, u64, RESULT_PD)
+DOT_PRODUCT(dpps, "mulps", 4, u32, RESULT_PS)
+DOT_PRODUCT(dppd, "mulpd", 2, u64, RESULT_PD)
 
 static bool select_immediate(const struct decoded *d, struct insn *in)
 {

@@ -11,6 +11,8 @@
  *  - an unmasked invalid, divide-by-zero or denormal exception is found before the operation: nothing else is flagged;
  *  - unmasked underflow is raised for every tiny result, masked only for one that is inexact, too;
  *  - flush-to-zero works only while underflow is masked.
+ * One thing is not derived: beside an unmasked overflow or underflow, PE tells whether the result would be inexact even
+ * with an unlimited exponent. Here it tells whether the masked result is.
  */
 #include "x86/sse.h"
 

@@ -12,14 +12,14 @@
 static const struct insn *op_push_r64(struct cpu *cpu, const struct insn *in)
 {
     uint64_t sp = cpu->gpr[RSP] - 8;
-    st64(cpu, in, sp, cpu->gpr[in->rm]);
+    ss64(cpu, in, sp, cpu->gpr[in->rm]);
     cpu->gpr[RSP] = sp;
     NEXT(cpu, in);
 }
 
 static const struct insn *op_pop_r64(struct cpu *cpu, const struct insn *in)
 {
-    uint64_t value = ld64(cpu, in, cpu->gpr[RSP]);
+    uint64_t value = sl64(cpu, in, cpu->gpr[RSP]);
     cpu->gpr[RSP] += 8;
     cpu->gpr[in->rm] = value; /* last: POP RSP */
     NEXT(cpu, in);
@@ -147,8 +147,7 @@ static const struct insn *op_enter_frame(struct cpu *cpu, const struct insn *in)
     stack_store(cpu, in, distance, size, cpu->gpr[RBP]);
     uint64_t frame = stack_offset(cpu, distance);
     for (unsigned i = 1; i < level; i++) { /* copy the display of the enclosing procedures */
-        uint64_t from = (cpu->gpr[RBP] - i * size) & cpu->stack_mask;
-        uint64_t link = mem_load(cpu, in, linear(cpu, in, SEG_SS, from, size, ACCESS_READ), size);
+        uint64_t link = stack_load(cpu, in, (int64_t)(cpu->gpr[RBP] - i * size - cpu->gpr[RSP]), size);
         distance -= size;
         stack_store(cpu, in, distance, size, link);
     }
@@ -166,7 +165,7 @@ static const struct insn *op_enter_frame(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_leave(struct cpu *cpu, const struct insn *in)
 {
     uint64_t frame = cpu->gpr[RBP] & cpu->stack_mask;
-    uint64_t value = mem_load(cpu, in, linear(cpu, in, SEG_SS, frame, in->opsize, ACCESS_READ), in->opsize);
+    uint64_t value = stack_load(cpu, in, (int64_t)(frame - cpu->gpr[RSP]), in->opsize);
     cpu->gpr[RSP] = (cpu->gpr[RSP] & ~cpu->stack_mask) | ((frame + in->opsize) & cpu->stack_mask);
     reg_write(cpu, RBP, in->opsize, value);
     return in + 1;

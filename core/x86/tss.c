@@ -168,8 +168,8 @@ static void load_task_segments(struct cpu *cpu, const struct insn *in, const str
             cpu->seg[i] = task_code(cpu, in, task->segment[i]);
         else
             cpu->seg[i] = task_data(cpu, in, i, task->segment[i]);
+        cpu_mode_changed(cpu); /* each time: a fault of the next one is delivered on this task's stack */
     }
-    cpu_mode_changed(cpu);
     code_check_rip(cpu, in, &cpu->seg[SEG_CS], cpu->rip, 0);
 }
 

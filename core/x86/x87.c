@@ -75,7 +75,7 @@ const struct family_row family_x87[] = {
     ROW(FLD, select_x87_load) ROW(FILD, select_x87_load) ROW(FBLD, select_x87_load)
     ROW(FLD1, select_x87_load) ROW(FLDZ, select_x87_load) ROW(FLDPI, select_x87_load) ROW(FLDL2E, select_x87_load)
     ROW(FLDL2T, select_x87_load) ROW(FLDLG2, select_x87_load) ROW(FLDLN2, select_x87_load)
-    ROW(FST, select_x87_store) ROW(FSTP, select_x87_store) ROW(FIST, select_x87_store) ROW(FISTP, select_x87_store)
+    ROW(FST, select_x87_store) ROW(FSTP, select_x87_store) ROW(FSTPNCE, select_x87_store) ROW(FIST, select_x87_store) ROW(FISTP, select_x87_store)
     ROW(FISTTP, select_x87_store) ROW(FBSTP, select_x87_store)
     ROW(FXCH, select_x87_move) ROW(FFREE, select_x87_move) ROW(FFREEP, select_x87_move)
     ROW(FINCSTP, select_x87_move) ROW(FDECSTP, select_x87_move)

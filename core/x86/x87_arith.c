@@ -126,11 +126,11 @@ static inline const struct insn *arith_mem(struct cpu *cpu, const struct insn *i
 
 #define UNORDERED (FSW_C0 | FSW_C2 | FSW_C3)
 
+/* An empty register compares as unordered, even when the stack fault is unmasked. */
 static bool compare_empty(struct cpu *cpu)
 {
     bool done = x87_stack_fault(cpu, false);
-    if (done)
-        cpu->x87.fsw |= UNORDERED;
+    cpu->x87.fsw |= UNORDERED;
     return done;
 }
 
@@ -163,25 +163,24 @@ static inline const struct insn *compare_mem(struct cpu *cpu, const struct insn 
     return x87_done_mem(cpu, in);
 }
 
-/* ---- FCOMI, FUCOMI: C3, C2, C0 go to ZF, PF, CF instead ---- */
+/* ---- FCOMI, FUCOMI: C3, C2, C0 go to ZF, PF, CF instead, and C1 stays (Intel's clear it) ---- */
 
 static const struct insn *compare_flags(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
+    const struct operation *op = in->data;
     unsigned i = in->op & 7, codes = UNORDERED;
     bool done;
     if (unlikely(x87_empty(cpu, 0) || x87_empty(cpu, i))) {
         done = x87_stack_fault(cpu, false);
     } else {
-        const struct operation *op = in->data;
         codes = op->form[FORM_ST](x87_st(cpu, 0), x87_st(cpu, i));
-        done = x87_finish(cpu, codes, FSW_C1);
+        done = x87_finish(cpu, codes, 0);
     }
-    if (done) {
-        flags_set(&cpu->lf,
-                  (codes & FSW_C3 ? FLAG_ZF : 0) | (codes & FSW_C2 ? FLAG_PF : 0) | (codes & FSW_C0 ? FLAG_CF : 0));
+    flags_set(&cpu->lf,
+              (codes & FSW_C3 ? FLAG_ZF : 0) | (codes & FSW_C2 ? FLAG_PF : 0) | (codes & FSW_C0 ? FLAG_CF : 0));
+    if (done)
         pop_as_asked(cpu, in);
-    }
     return x87_done(cpu, in);
 }
 

@@ -86,17 +86,23 @@ static const struct operation *operation_of(const struct insn *in)
     return in->data;
 }
 
+/* After a stack fault: FTST says unordered, the others that define C2 say complete. */
+static void fault_codes(struct cpu *cpu, const struct operation *op)
+{
+    if (op->run == do_ftst)
+        cpu->x87.fsw |= FSW_C0 | FSW_C2 | FSW_C3;
+    else
+        cpu->x87.fsw &= (uint16_t) ~(op->codes & FSW_C2);
+}
+
 static const struct insn *unary(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
     const struct operation *op = operation_of(in);
     if (unlikely(x87_empty(cpu, 0))) {
-        if (x87_stack_fault(cpu, false)) {
-            if (op->run == do_ftst)
-                cpu->x87.fsw |= FSW_C0 | FSW_C2 | FSW_C3;
-            else
-                x87_set(cpu, 0, x87_indefinite());
-        }
+        if (x87_stack_fault(cpu, false) && op->run != do_ftst)
+            x87_set(cpu, 0, x87_indefinite());
+        fault_codes(cpu, op);
     } else {
         x87_finish(cpu, op->run(x87_st(cpu, 0), NULL), op->codes);
     }
@@ -114,6 +120,16 @@ static const struct insn *examine(struct cpu *cpu, const struct insn *in)
     return x87_done(cpu, in);
 }
 
+static bool is_nan(const long double *value)
+{
+    uint64_t significand;
+    uint16_t exponent;
+    memcpy(&significand, value, 8);
+    memcpy(&exponent, (const uint8_t *)value + 8, 2);
+    return (exponent & 0x7fff) == 0x7fff && significand << 1;
+}
+
+/* A remainder that could not be computed leaves C0 and C3, bits of the quotient, as they were. */
 static const struct insn *binary(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
@@ -121,8 +137,12 @@ static const struct insn *binary(struct cpu *cpu, const struct insn *in)
     if (unlikely(x87_empty(cpu, 0) || x87_empty(cpu, 1))) {
         if (x87_stack_fault(cpu, false))
             x87_set(cpu, 0, x87_indefinite());
+        fault_codes(cpu, op);
     } else {
-        x87_finish(cpu, op->run(x87_st(cpu, 0), x87_st(cpu, 1)), op->codes);
+        unsigned sw = op->run(x87_st(cpu, 0), x87_st(cpu, 1)), codes = op->codes;
+        if ((sw & FSW_BEFORE & ~cpu->x87.fcw) || is_nan(x87_st(cpu, 0)))
+            codes &= ~(FSW_C0 | FSW_C3);
+        x87_finish(cpu, sw, codes);
     }
     return x87_done(cpu, in);
 }
@@ -154,6 +174,7 @@ static const struct insn *unary_push(struct cpu *cpu, const struct insn *in)
     if (unlikely(underflow || !x87_empty(cpu, 7))) {
         result[0] = result[1] = x87_indefinite();
         done = x87_stack_fault(cpu, !underflow);
+        fault_codes(cpu, op);
     } else {
         unsigned sw = op->run(result, x87_st(cpu, 0));
         done = x87_finish(cpu, sw, op->codes);

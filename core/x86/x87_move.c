@@ -15,7 +15,10 @@ union extended {
 
 typedef uint8_t bytes16[16];
 
-/* ---- loads: d = the value at s, converted. An unmasked exception leaves nothing to be stored. ---- */
+/*
+ * ---- loads: d = the value at s, converted ----
+ * With an exception unmasked it may happen that nothing is loaded. Then the zero below is stored.
+ */
 
 #define LOAD(name, host)                                                  \
     static unsigned name(long double *d, const void *s)                   \
@@ -52,6 +55,14 @@ static unsigned fld_m80(long double *d, const void *s)
     return 0;
 }
 
+/* Only a NaN or a denormal number raises an exception when it is loaded, and CPUs differ in which they then load. */
+static bool was_loaded(const long double *value)
+{
+    uint64_t significand;
+    memcpy(&significand, value, sizeof(significand));
+    return significand != 0;
+}
+
 static const struct insn *load(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
@@ -71,7 +82,7 @@ static const struct insn *load(struct cpu *cpu, const struct insn *in)
     if (unlikely(!x87_empty(cpu, 7)))
         done = x87_stack_fault(cpu, true);
     else
-        done = x87_finish(cpu, op->run(&value, buffer), FSW_C1);
+        done = x87_finish(cpu, op->run(&value, buffer), FSW_C1) || was_loaded(&value);
     if (done)
         x87_push(cpu, value);
     return in->flags & INSN_MEM ? x87_done_mem(cpu, in) : x87_done(cpu, in);
@@ -85,7 +96,7 @@ static const struct insn *load_st(struct cpu *cpu, const struct insn *in)
     long double value = *x87_st(cpu, i);
     cpu->x87.fsw &= (uint16_t)~FSW_C1;
     if (unlikely(!x87_empty(cpu, 7) || x87_empty(cpu, i))) {
-        done = x87_stack_fault(cpu, !x87_empty(cpu, 7));
+        done = x87_stack_fault(cpu, !x87_empty(cpu, i));
         value = x87_indefinite();
     }
     if (done)
@@ -233,13 +244,24 @@ static const struct store *store_of(const struct store *three, unsigned bytes)
     return three;
 }
 
+/* D9 D8+i, undocumented: an FSTP that stores nothing from an empty register, instead of a stack fault. */
+static const struct insn *store_st_unchecked(struct cpu *cpu, const struct insn *in)
+{
+    x87_ready(cpu, in);
+    cpu->x87.fsw &= (uint16_t)~FSW_C1;
+    if (!x87_empty(cpu, 0))
+        x87_set(cpu, in->op & 7, *x87_st(cpu, 0));
+    x87_pop(cpu);
+    return x87_done(cpu, in);
+}
+
 bool select_x87_store(const struct decoded *d, struct insn *in)
 {
     x87_take(d, in);
     bool pop = d->z.mnemonic != ZYDIS_MNEMONIC_FST && d->z.mnemonic != ZYDIS_MNEMONIC_FIST;
     in->op |= pop ? OP_POP : 0;
     if (!(in->flags & INSN_MEM)) {
-        in->fn = store_st;
+        in->fn = d->z.mnemonic == ZYDIS_MNEMONIC_FSTPNCE ? store_st_unchecked : store_st;
         return true;
     }
     in->fn = store;
@@ -279,7 +301,6 @@ static const struct insn *fcmov(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
     unsigned i = in->op & 7;
-    cpu->x87.fsw &= (uint16_t)~FSW_C1;
     if (unlikely(x87_empty(cpu, 0) || x87_empty(cpu, i))) {
         if (x87_stack_fault(cpu, false))
             x87_set(cpu, 0, x87_indefinite());
@@ -293,6 +314,7 @@ static const struct insn *fcmov(struct cpu *cpu, const struct insn *in)
 static const struct insn *ffree(struct cpu *cpu, const struct insn *in)
 {
     x87_ready(cpu, in);
+    cpu->x87.fsw &= (uint16_t)~FSW_C1;
     cpu->x87.used &= (uint8_t) ~(1 << ((cpu->x87.top + in->op) & 7));
     if (in->op & OP_POP)
         x87_pop(cpu);
