@@ -25,7 +25,10 @@ const struct insn *op_branch(struct cpu *cpu, const struct insn *in)
 JCC(0)
 JCC(1)
 JCC(2)
-JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
+JCC(3)
+JCC(4)
+JCC(5)
+JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
 
     static bool select_jcc(const struct decoded *d, struct insn *in)
 {
@@ -39,10 +42,13 @@ JCC(3) JCC(4) JCC(5) JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13)
 /* ---- JMP, CALL, RET ---- */
 
 /* A target that the instruction pointer can't take is the branch's own fault, found before anything has changed. */
+static inline bool fits(const struct cpu *cpu, uint64_t target)
+{
+    return cpu->code_size == CODE64 ? canonical(target) : target <= cpu->seg[SEG_CS].limit;
+}
 static inline void check_target(struct cpu *cpu, const struct insn *in, uint64_t target)
 {
-    bool fits = cpu->code_size == CODE64 ? canonical(target) : target <= cpu->seg[SEG_CS].limit;
-    if (unlikely(!fits))
+    if (unlikely(!fits(cpu, target)))
         cpu_raise_error(cpu, in, VEC_GP, 0);
 }
 
@@ -72,6 +78,8 @@ static const struct insn *op_call(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_call_rm(struct cpu *cpu, const struct insn *in)
 {
     uint64_t target = rm_read(cpu, in, in->opsize);
+    if (unlikely(!fits(cpu, target)))
+        mem_probe_push(cpu, in, in->opsize); /* of the two faults the stack's comes first */
     check_target(cpu, in, target);
     push(cpu, in, in->opsize, cpu_next_rip(cpu, in));
     return jump_to(cpu, target);

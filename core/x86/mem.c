@@ -191,15 +191,26 @@ void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const v
     store_as(cpu, in, at, from, size, data_mode(cpu), purpose);
 }
 
-void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
+static void probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size, enum mem_purpose purpose)
 {
     enum tlb_mode mode = data_mode(cpu);
-    at = checked(cpu, in, at, MEM_PLAIN);
+    at = checked(cpu, in, at, purpose);
     unsigned first = first_part(at, size);
     if (cpu->tlb_data[tlb_index(at)].write != (at & PAGE_MASK))
         translate(cpu, in, gva(at), ACCESS_WRITE, mode);
     if (first < size)
-        translate(cpu, in, gva(checked(cpu, in, at + first, MEM_PLAIN)), ACCESS_WRITE, mode);
+        translate(cpu, in, gva(checked(cpu, in, at + first, purpose)), ACCESS_WRITE, mode);
+}
+
+void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)
+{
+    probe_write(cpu, in, at, size, MEM_PLAIN);
+}
+
+void mem_probe_push(struct cpu *cpu, const struct insn *in, unsigned size)
+{
+    uint64_t offset = stack_offset(cpu, -(int64_t)size);
+    probe_write(cpu, in, linear(cpu, in, SEG_SS, offset, size, ACCESS_WRITE), size, MEM_STACK);
 }
 
 uint64_t sys_load(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size)

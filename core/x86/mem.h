@@ -52,6 +52,8 @@ void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const v
 /* Checks that `size` bytes can be written (faults as the write would) without writing: for instructions with more
  * stores. */
 void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size);
+/* The same for a push of `size` bytes. */
+void mem_probe_push(struct cpu *cpu, const struct insn *in, unsigned size);
 
 /*
  * Loads and stores at a linear address, by width in bits: ld8..ld128 and st8..st128; lm8..lm64 load what will be

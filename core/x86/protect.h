@@ -6,7 +6,8 @@
  *   transfer.c    control goes to another code segment, maybe with another stack; ways back
  *   segment.c     loading data segments        verify.c   LAR, LSL, VERR, VERW, LLDT, LTR ...
  *   far.c         JMP, CALL, RET far           tss.c      hardware task switches
- *   interrupt.c   events: exceptions, interrupts, INT n      iret.c, syscall.c   the other gates between rings
+ *   event.c       exceptions, interrupts, INT n            interrupt.c  their way to the handler, mode by mode
+ *   iret.c, syscall.c   the other gates between rings
  *   control.c     CR and DR   system.c  HLT, CLI, RDTSC ...  msr.c, cpuid.c
  *
  * `ext` in many functions is the EXT bit for error codes: 1 while an event is being delivered that the program itself
@@ -46,7 +47,7 @@ static inline void require_cpl0(struct cpu *cpu, const struct insn *in)
         cpu_raise_error(cpu, in, VEC_GP, 0);
 }
 
-/* ---- events (interrupt.c) ---- */
+/* ---- events (event.c, interrupt.c) ---- */
 
 enum delivery { DELIVERED, TRIPLE_FAULT };
 
@@ -57,6 +58,9 @@ enum delivery { DELIVERED, TRIPLE_FAULT };
  * event still pending.
  */
 enum delivery cpu_deliver(struct cpu *cpu) MUST_CHECK;
+
+/* Takes one event to its handler, pushing `rip`; faults on the way leave by cpu_unwind(), with nothing changed. */
+void interrupt_deliver(struct cpu *cpu, const struct insn *in, const struct pending_event *event, uint64_t rip);
 
 /* ---- descriptors (descriptor.c) ---- */
 
@@ -142,7 +146,7 @@ select_fn select_far_jmp, select_far_call, select_far_ret; /* far.c */
 select_fn select_mov_control;                              /* control.c: MOV to and from CR and DR */
 select_fn select_verify;                                   /* verify.c */
 insn_fn op_lar, op_lsl, op_verr, op_verw, op_arpl, op_lldt, op_ltr, op_sldt, op_str;
-select_fn select_int;       /* interrupt.c */
+select_fn select_int;       /* event.c */
 insn_fn op_iret;            /* iret.c */
 insn_fn op_cpuid;           /* cpuid.c */
 insn_fn op_rdmsr, op_wrmsr; /* msr.c */
