@@ -6,10 +6,10 @@
  * CPU that runs this test and on the one under test; then registers, flags, memory, and the exception with its error
  * code and address are compared. What the manual leaves undefined is masked, in one table (oracle_flags.c).
  *
- * Reading order: oracle.h -> oracle_host.c and oracle_guest.c (the two CPUs) -> oracle_cases.c (the tables of
- * instructions) -> oracle_encode.c and oracle_vary.c (a row becomes bytes) -> oracle_input.c (registers and memory for
- * them)
- * -> oracle_flags.c (what is undefined) -> oracle_check.c (run, compare, show) -> oracle_sequence.c (random programs).
+ * Reading order: oracle.h -> oracle_host.c, oracle_guest.c (the two CPUs) -> oracle_cases.c (the tables of
+ * instructions)
+ * -> oracle_encode.c, oracle_vary.c (a row becomes bytes) -> oracle_input.c, oracle_arrange.c (registers and memory for
+ * it) -> oracle_flags.c (what is undefined) -> oracle_check.c (run, compare, show) -> oracle_sequence.c (programs).
  */
 #ifndef VIRTLAB_ORACLE_H
 #define VIRTLAB_ORACLE_H

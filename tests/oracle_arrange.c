@@ -122,6 +122,21 @@ void arrange_target(struct oracle_trial *t, struct oracle_random *r)
         t->in.gpr[reg] = pick_target(r);
 }
 
+/*
+ * A CALL to a non-canonical address that can't push either has two faults, and CPUs disagree on which comes first. So
+ * the target is not read from the code (all INT3: not canonical), and CALL RSP has an RSP that can be pushed to.
+ */
+void arrange_call(struct oracle_trial *t, struct oracle_random *r)
+{
+    arrange_target(t, r);
+    if (t->insn.mem.present && t->target - ORACLE_CODE + 8 < ORACLE_CODE_SIZE + 8) {
+        oracle_aim(t, ORACLE_DATA + 8 * oracle_below(r, 0x200), r);
+        oracle_poke(t->image, t->target, pick_target(r), 8);
+    } else if (!t->insn.mem.present && t->insn.reg[0] == RSP) {
+        t->in.gpr[RSP] = ORACLE_STACK + PAGE_SIZE + 8 * oracle_below(r, 128);
+    }
+}
+
 void arrange_return(struct oracle_trial *t, struct oracle_random *r)
 {
     arrange_stack(t, r);

@@ -17,6 +17,7 @@ arrange_fn arrange_stack;        /* RSP: in the stack, at its edges, out of it *
 arrange_fn arrange_popped_flags; /* and flags on top, TF clear */
 arrange_fn arrange_frame;        /* and RBP a frame pointer */
 arrange_fn arrange_target;       /* indirect JMP, CALL: the operand holds a place in the code */
+arrange_fn arrange_call;         /* the same, without two faults at once */
 arrange_fn arrange_return;       /* RET: the top of the stack does */
 arrange_fn arrange_string;       /* RSI, RDI, RCX; equal stretches for CMPS and SCAS */
 arrange_fn arrange_base;         /* WRFSBASE: mostly canonical */

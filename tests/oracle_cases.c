@@ -244,9 +244,9 @@ static const struct oracle_row branch_rows[] = {
     {M(JMP), "Rq", ROW_ALONE, arrange_target},
     {M(JMP), "Mq", ROW_ALONE, arrange_target},
     {M(CALL), "Jd", ROW_ALONE, arrange_stack},
-    {M(CALL), "Rq", ROW_ALONE, arrange_target},
-    {M(CALL), "Mq", ROW_ALONE, arrange_target},
-    {M(CALL), "=ff d4", ROW_ALONE, arrange_stack}, /* call rsp: the value before the push */
+    {M(CALL), "Rq", ROW_ALONE, arrange_call},
+    {M(CALL), "Mq", ROW_ALONE, arrange_call},
+    {M(CALL), "=ff d4", ROW_ALONE, arrange_call}, /* call rsp: the value before the push */
     {M(RET), "", ROW_ALONE, arrange_return},
     {M(RET), "=c2 10 00", ROW_ALONE, arrange_return},
     {M(RET), "=c2 ff ff", ROW_ALONE, arrange_return},

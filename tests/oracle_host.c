@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define HWCAP2_HAS_FSGSBASE 2u /* the kernel has set CR4.FSGSBASE */
+#define USER_END            UINT64_C(0x7ffffffff000)
 #define WATCHDOG_US         400000
 
 /* What the assembler below works on; the offsets are its own. */
@@ -156,7 +157,7 @@ bool oracle_host_capture(int number, siginfo_t *info, void *context)
     outcome->vector = number == SIGVTALRM ? ORACLE_HUNG : (int)frame->uc_mcontext.gregs[REG_TRAPNO];
     outcome->error = (uint32_t)frame->uc_mcontext.gregs[REG_ERR];
     outcome->cr2 = outcome->vector == VEC_PF ? (uint64_t)frame->uc_mcontext.gregs[REG_CR2] : 0;
-    if (outcome->cr2 >> 63) /* Linux claims P for its own half, whatever is there */
+    if (outcome->cr2 >= USER_END) /* Linux claims P for what is not user space, whatever is there */
         outcome->error &= ~PF_PRESENT;
     if (outcome->vector == VEC_BP || outcome->vector == VEC_DB || outcome->vector == ORACLE_HUNG)
         outcome->error = 0;

@@ -324,6 +324,21 @@ static void test_stac(void)
     rig_free(&r);
 }
 
+/* What the software TLB remembers of a page's rights must not outlive CR0.WP. */
+static void test_wp_flush(void)
+{
+    struct rig r;
+    rig_init(&r, LONG, 0);
+    r.s.cr0 &= ~CR0_WP;
+    rig_put(&r, TABLES + 0x3000 + 8 * (DATA_AT >> 12), 8, DATA_AT | 5);
+    EMIT(&r, 0xff, 0x04, 0x25, LE32(DATA_AT), 0xff, 0x04, 0x25, LE32(DATA_AT), /* inc dword [DATA_AT], twice */
+         0x0f, 0x20, 0xc0, 0x0d, LE32(0x10000), 0x0f, 0x22, 0xc0,              /* cr0 |= WP */
+         0xff, 0x04, 0x25, LE32(DATA_AT));
+    rig_expect(&r, VEC_PF, PF_PRESENT | PF_WRITE);
+    CHECK_EQ_U64(rig_get(&r, DATA_AT, 4), 2);
+    rig_free(&r);
+}
+
 /* A large page's pieces are cached one by one; INVLPG of any of them drops all (SDM 3, 4.10.4.1). */
 static void test_invlpg_large(void)
 {
@@ -395,6 +410,7 @@ static void test_msrs(void)
         {"TSC_AUX, upper half", 0xc0000103, UINT64_C(1) << 32, false, 0},
         {"SYSENTER_EIP, not canonical", 0x176, 0x0000800000000000, false, 0},
         {"PAT", 0x277, 0x0007040600070406, true, 0x0007040600070406},
+        {"PAT with type 8", 0x277, 0x0007040600070408, false, 0},
         {"PAT with type 2", 0x277, 0x0207040600070406, false, 0},
         {"APIC base: disable", 0x1b, 0xfee00100, true, 0xfee00100},
         {"APIC base: x2APIC", 0x1b, 0xfee00d00, false, 0},
@@ -549,6 +565,7 @@ static const struct vltest tests[] = {
     {"debug registers keep state, their fixed bits, and DR7.GD", test_debug_registers},
     {"RDTSC and RDTSCP tell the guest's time", test_tsc},
     {"STAC and CLAC open and close user pages under SMAP", test_stac},
+    {"a page written without WP is read-only again with it", test_wp_flush},
     {"INVLPG drops a large page whole", test_invlpg_large},
     {"RDFSBASE and WRFSBASE work when CR4 says so", test_fsgsbase},
     {"MSRs take what the manual allows", test_msrs},

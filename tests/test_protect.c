@@ -114,6 +114,20 @@ static void test_lss(void)
     rig_free(&r);
 }
 
+static void test_push_pop(void)
+{
+    struct rig r;
+    rig_init(&r, PROTECTED, 0);
+    r.s.gpr[RAX] = 0x55550000 | DATA3;
+    EMIT(&r, 0x50, 0x1f, 0x16, 0x17, 0x1e, HLT); /* push eax; pop ds; push ss; pop ss; push ds */
+    rig_go(&r, 10);
+    CHECK_EQ_U64(r.s.seg[SEG_DS].selector, DATA3);
+    CHECK_EQ_U64(r.s.seg[SEG_SS].selector, DATA0);
+    CHECK_EQ_U64(r.s.gpr[RSP], STACK0 - 4);
+    CHECK_EQ_U64(rig_get(&r, STACK0 - 4, 4), DATA3);
+    rig_free(&r);
+}
+
 static void test_shadow(void)
 {
     struct rig r;
@@ -153,6 +167,7 @@ static void test_verify(void)
         {"LAR of data", {0x0f, 0x02, 0xc3}, 0, SPARE, DATA | G | DB, true, 0x00c09200},
         {"LAR of what is not present", {0x0f, 0x02, 0xc3}, 0, SPARE, 0x12, true, 0x00001200},
         {"LAR of ring 0, from ring 3", {0x0f, 0x02, 0xc3}, 3, SPARE | 3, DATA, false, 0},
+        {"LAR of ring 0 with RPL 0, from ring 3", {0x0f, 0x02, 0xc3}, 3, SPARE, DATA, false, 0},
         {"LAR of conforming code of ring 0, from ring 3", {0x0f, 0x02, 0xc3}, 3, SPARE | 3, 0x9c, true, 0x9c00},
         {"LAR of an interrupt gate", {0x0f, 0x02, 0xc3}, 0, SPARE, 0x8e, false, 0},
         {"LAR of a call gate", {0x0f, 0x02, 0xc3}, 0, SPARE, 0x8c, true, 0x8c00},
@@ -235,6 +250,16 @@ static void test_system_segments(void)
         {"LLDT in ring 3", PROTECTED, 0xd0, 3, SPARE, 0x82, VEC_GP, 0},
         {"LLDT in real mode", REAL, 0xd0, 0, SPARE, 0x82, VEC_UD, NO_ERROR},
     };
+    for (unsigned i = 0; i < 2; i++) { /* the second half of a long-mode descriptor has a type too: 0 */
+        struct rig r;
+        rig_init(&r, LONG, 0);
+        rig_gdt(&r, SPARE, rig_descriptor(0x123000, 0x67, 0x89));
+        rig_gdt(&r, SPARE + 8, i ? UINT64_C(1) << 40 : 0);
+        EMIT(&r, 0x0f, 0x00, 0xd8, UD2);
+        r.s.gpr[RAX] = SPARE;
+        rig_expect(&r, i ? VEC_GP : VEC_UD, i ? SPARE : NO_ERROR);
+        rig_free(&r);
+    }
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct rig r;
         rig_init(&r, rows[i].mode, rows[i].cpl);
@@ -362,12 +387,14 @@ static void test_call_gate_refusals(void)
         uint32_t code_attr; /* of SPARE2, the target */
         int vector;
         uint64_t error;
+        bool rpl0; /* the gate is named with RPL 0, else 3 */
     } rows[] = {
-        {"gate of ring 0", 0, SPARE2, 0x98, VEC_GP, SPARE},
-        {"gate to null", 3, 0, 0x98, VEC_GP, 0},
-        {"gate to data", 3, SPARE2, DATA, VEC_GP, SPARE2},
-        {"gate to code that isn't present", 3, SPARE2, 0x18, VEC_NP, SPARE2},
-        {"gate beyond the table", 3, GDT_END, 0, VEC_GP, GDT_END},
+        {"gate of ring 0", 0, SPARE2, 0x98, VEC_GP, SPARE, false},
+        {"gate of ring 0, named with RPL 0", 0, SPARE2, 0x98, VEC_GP, SPARE, true},
+        {"gate to null", 3, 0, 0x98, VEC_GP, 0, false},
+        {"gate to data", 3, SPARE2, DATA, VEC_GP, SPARE2, false},
+        {"gate to code that isn't present", 3, SPARE2, 0x18, VEC_NP, SPARE2, false},
+        {"gate beyond the table", 3, GDT_END, 0, VEC_GP, GDT_END, false},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         struct rig r;
@@ -375,7 +402,8 @@ static void test_call_gate_refusals(void)
         vltest_row("%s", rows[i].what);
         rig_gdt(&r, SPARE, call_gate(rows[i].selector, 0xa000, SYS_CALL_GATE32, rows[i].dpl, 0));
         rig_gdt(&r, SPARE2, rig_descriptor(0, 0xffffffff, rows[i].code_attr | DB | G));
-        EMIT(&r, 0x9a, LE32(0), LE16(SPARE | 3));
+        const uint8_t code[] = {0x9a, LE32(0), LE16(SPARE | (rows[i].rpl0 ? 0 : 3))};
+        rig_code(&r, code, sizeof(code));
         rig_expect(&r, rows[i].vector, rows[i].error);
         CHECK_EQ_U64(rig_get(&r, STACK0 - 8, 4), STACK3); /* the caller's stack is untouched */
         rig_free(&r);
@@ -686,8 +714,10 @@ static void test_double_faults(void)
         struct outcome o = rig_go(&r, 10);
         CHECK_EQ_U64((uint64_t)o.vector, (uint64_t)rows[i].vector);
         CHECK_EQ_U64(o.top[1], CODE);
-        if (rows[i].vector == VEC_DF)
+        if (rows[i].vector == VEC_DF) {
             CHECK_EQ_U64(o.top[0], 0);
+            CHECK_EQ_U64(o.top[3], FLAG_ONE); /* an abort: no RF */
+        }
         rig_free(&r);
     }
 }
@@ -720,6 +750,65 @@ static void test_stack_over_code(void)
     struct outcome o = rig_go(&r, 10);
     CHECK_EQ_U64((uint64_t)o.vector, 0x80);
     CHECK_EQ_U64(o.top[0], CODE + 2);
+    rig_free(&r);
+}
+
+/* The handler's stack is the kernel's: ring 3 could not write there, its events can. */
+static void test_supervisor_stack(void)
+{
+    struct rig r;
+    rig_init(&r, LONG, 3);
+    rig_put(&r, TABLES + 0x3000 + 8 * ((STACK0 >> 12) - 1), 8, (STACK0 - 0x1000) | 3);
+    EMIT(&r, 0xcd, 0x80);
+    rig_expect(&r, 0x80, CODE + 2);
+    rig_free(&r);
+    rig_init(&r, LONG, 3);
+    rig_put(&r, TABLES + 0x3000 + 8 * ((STACK0 >> 12) - 1), 8, (STACK0 - 0x1000) | 3);
+    EMIT(&r, UD2);
+    rig_expect(&r, VEC_UD, CODE);
+    rig_free(&r);
+}
+
+#define DEVICE UINT64_C(0xfed00000) /* no RAM there */
+
+/* Absurd, but a guest can: its IDT is read from a device, its stack is one. */
+static void test_device_tables(void)
+{
+    struct rig r;
+    rig_init(&r, LONG, 0);
+    rig_put(&r, TABLES + 0x3000 + 8 * 0x1f0, 8, DEVICE | 3);
+    r.s.idtr.base = 0x1f0000;
+    EMIT(&r, UD2);
+    struct outcome o = rig_go(&r, 10);
+    for (unsigned i = 0; i < 2; i++) { /* the two halves of the gate */
+        CHECK_EQ_U64(o.kind, VM_EXIT_MMIO);
+        CHECK_EQ_U64(r.exit.mmio.gpa.v, DEVICE + 16 * VEC_UD + 8 * i);
+        r.exit.mmio.value = rig_get(&r, IDT + 16 * VEC_UD + 8 * i, 8);
+        cpu_run(r.cpu, &r.exit, 10);
+        o.kind = r.exit.kind;
+    }
+    CHECK_EQ_U64(o.kind, VM_EXIT_HLT);
+    cpu_get_state(r.cpu, &r.s);
+    CHECK_EQ_U64(r.s.rip, HANDLERS + 16 * VEC_UD + 1);
+    CHECK_EQ_U64(r.stats.counter[COUNTER_EXCEPTIONS], 1);
+    rig_free(&r);
+
+    rig_init(&r, LONG, 0);
+    rig_put(&r, TABLES + 0x3000 + 8 * 0x1f0, 8, DEVICE | 3);
+    r.s.gpr[RSP] = 0x1f0100;
+    r.s.event = (struct pending_event){.valid = true, .type = EVENT_EXTERNAL, .vector = 0x40};
+    o = rig_go(&r, 10);
+    static const uint64_t expected[] = {DATA0, 0x1f0100, FLAG_ONE, CODE0, CODE};
+    for (unsigned i = 0; i < 5; i++) { /* writes are posted, in order */
+        vltest_row("push %u", i);
+        CHECK_EQ_U64(o.kind, VM_EXIT_MMIO);
+        CHECK(r.exit.mmio.write);
+        CHECK_EQ_U64(r.exit.mmio.gpa.v, DEVICE + 0xf8 - 8 * i);
+        CHECK_EQ_U64(r.exit.mmio.value, expected[i]);
+        cpu_run(r.cpu, &r.exit, 10);
+        o.kind = r.exit.kind;
+    }
+    CHECK_EQ_U64(o.kind, VM_EXIT_HLT);
     rig_free(&r);
 }
 
@@ -816,6 +905,34 @@ static void test_iret_rows(void)
         }
         rig_free(&r);
     }
+}
+
+/* Ring 3 gets nowhere further in by IRET or RET, and VM in its image means nothing. */
+static void test_no_way_in(void)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct rig r;
+        rig_init(&r, LONG, 3);
+        vltest_row(i ? "RETFQ" : "IRETQ");
+        const uint64_t iret_frame[] = {HANDLERS, CODE0, FLAG_ONE, STACK2, DATA0};
+        const uint64_t ret_frame[] = {HANDLERS, CODE0, STACK2, DATA0};
+        push_frame(&r, 8, i ? ret_frame : iret_frame, i ? 4 : 5);
+        const uint8_t code[] = {0x48, i ? 0xcb : 0xcf};
+        rig_code(&r, code, sizeof(code));
+        rig_expect(&r, VEC_GP, CODE0);
+        rig_free(&r);
+    }
+    struct rig r;
+    rig_init(&r, PROTECTED, 3);
+    const uint64_t frame[] = {HANDLERS + 16 * 0x90, CODE3 | 3, FLAG_ONE | FLAG_VM};
+    push_frame(&r, 4, frame, 3);
+    rig_put(&r, HANDLERS + 16 * 0x90, 2, 0x0b0f);
+    EMIT(&r, 0xcf);
+    struct outcome o = rig_go(&r, 10);
+    CHECK_EQ_U64((uint64_t)o.vector, VEC_UD);
+    CHECK_EQ_U64(o.top[1], CODE3 | 3);
+    CHECK_EQ_U64(o.top[2] & FLAG_VM, 0);
+    rig_free(&r);
 }
 
 static void test_iret_drops_segments(void)
@@ -1008,6 +1125,8 @@ static void test_syscall_refusals(void)
         r.s.gpr[RCX] = rows[i].rcx;
         rig_code(&r, rows[i].code, 3);
         rig_expect(&r, rows[i].vector, rows[i].vector == VEC_GP && rows[i].mode != REAL ? 0 : NO_ERROR);
+        if (rows[i].mode == LONG) /* in the ring where it was, at the instruction itself */
+            CHECK_EQ_U64(rig_get(&r, STACK0 - 32, 8), rows[i].cpl ? CODE3 | 3 : CODE0);
         rig_free(&r);
     }
 }
@@ -1152,6 +1271,7 @@ static const struct vltest tests[] = {
     {"a data segment loads, or faults with the right code, in long mode", test_segment_loads_long},
     {"a segment loaded in real mode is a paragraph and keeps its limit", test_real_loads},
     {"LSS loads stack pointer and segment together", test_lss},
+    {"segment registers are pushed and popped by operand size", test_push_pop},
     {"MOV SS and STI cast a shadow of one instruction", test_shadow},
     {"LAR, LSL, VERR and VERW answer in ZF", test_verify},
     {"ARPL raises the RPL, and is undefined in real mode", test_arpl},
@@ -1176,8 +1296,11 @@ static const struct vltest tests[] = {
     {"faults during delivery merge as table 6-5 says", test_double_faults},
     {"a fault during #DF is the end", test_triple_fault},
     {"an event's frame may overwrite a page of code", test_stack_over_code},
+    {"events of ring 3 are pushed with the kernel's rights", test_supervisor_stack},
+    {"an IDT or a stack in device space goes through the machine", test_device_tables},
     {"INT3, INTO and INT1 push the next address", test_int3_into_int1},
     {"IRETQ returns, or faults with the right code", test_iret_rows},
+    {"IRET and RET lead outward only", test_no_way_in},
     {"a return to an outer ring drops inner data segments", test_iret_drops_segments},
     {"IRET changes the flags that CPL and IOPL allow", test_iret_flags},
     {"IRET with NT is #GP in long mode", test_iret_nested_task},

@@ -4,7 +4,7 @@
  *
  * An ordinary Linux program: it must print the same lines natively and in the guest, one
  * `ok NAME` for each test; the first thing that is not as it should be ends it with status 1.
- * qemu-boot.sh runs it in both places and compares.
+ * the suite runs it in both places and compares.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
