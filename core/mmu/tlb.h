@@ -20,6 +20,7 @@ enum tlb_mode {
     TLB_USER,
     TLB_SUPERVISOR,    /* SMAP enforced, also for implicit accesses */
     TLB_SUPERVISOR_AC, /* explicit supervisor accesses with RFLAGS.AC set under SMAP */
+    TLB_USER_ALIGNED,  /* user accesses while alignment is checked: stays empty, so that each one takes the slow path */
     TLB_MODES
 };
 

@@ -58,8 +58,8 @@ struct insn {
 
 /* Builds that must not grow the stack by calls (sanitizers, no optimisation) come back to the loop instead. */
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
-#define NEXT(cpu, in) return (in) + 1
-#define GO(cpu, in)   return (in)
+#define NEXT(cpu, in) return (void)(cpu), (in) + 1
+#define GO(cpu, in)   return (void)(cpu), (in)
 #else
 #define NEXT(cpu, in) return (in)[1].fn((cpu), (in) + 1)
 #define GO(cpu, in)   return (in)->fn((cpu), (in))

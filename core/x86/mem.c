@@ -13,7 +13,8 @@
 
 static struct access_rights rights_of(enum tlb_mode mode)
 {
-    return (struct access_rights){.user = mode == TLB_USER, .smap_off = mode == TLB_SUPERVISOR_AC};
+    return (struct access_rights){.user = mode == TLB_USER || mode == TLB_USER_ALIGNED,
+                                  .smap_off = mode == TLB_SUPERVISOR_AC};
 }
 
 static enum tlb_mode data_mode(const struct cpu *cpu)
@@ -30,6 +31,9 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
     if (!mapped)
         cpu_raise_pf(cpu, in, at, t.error_code);
+
+    if (mode == TLB_USER_ALIGNED)
+        return t.gpa;
 
     gpa_t frame = gpa(t.gpa.v & PAGE_MASK);
     uint64_t page = at.v & PAGE_MASK;
@@ -52,6 +56,13 @@ gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
     if (likely(e->fetch == (at.v & PAGE_MASK)))
         return gpa(e->frame | (at.v & ~PAGE_MASK));
     return translate(cpu, in, at, ACCESS_FETCH, mode);
+}
+
+/* CR0.AM and RFLAGS.AC at CPL 3: #AC for what isn't naturally aligned (SDM 3, 6.15). */
+static void check_alignment(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size, enum tlb_mode mode)
+{
+    if (mode == TLB_USER_ALIGNED && (at & (size - 1)))
+        cpu_raise_error(cpu, in, VEC_AC, 0);
 }
 
 /* A linear address outside 64-bit mode has 32 bits; inside, it must be canonical. */
@@ -150,6 +161,7 @@ static void load_as(struct cpu *cpu, const struct insn *in, uint64_t at, void *t
 {
     enum access access = purpose == MEM_MODIFY ? ACCESS_WRITE : ACCESS_READ;
     at = checked(cpu, in, at, purpose);
+    check_alignment(cpu, in, at, size, mode);
     unsigned first = first_part(at, size);
     gpa_t low = translate(cpu, in, gva(at), access, mode);
     if (likely(first == size)) {
@@ -166,6 +178,7 @@ static void store_as(struct cpu *cpu, const struct insn *in, uint64_t at, const 
                      enum tlb_mode mode, enum mem_purpose purpose)
 {
     at = checked(cpu, in, at, purpose);
+    check_alignment(cpu, in, at, size, mode);
     unsigned first = first_part(at, size);
     gpa_t low = translate(cpu, in, gva(at), ACCESS_WRITE, mode);
     gpa_t high = gpa(0);

@@ -100,7 +100,10 @@ static inline __m128i sse_source(struct cpu *cpu, const struct insn *in, unsigne
 {
     if (bytes == 16)
         return sse_load128(cpu, in, sse_aligned(cpu, in, ACCESS_READ));
-    return _mm_cvtsi64_si128((long long)mem_load(cpu, in, operand_address(cpu, in, bytes, ACCESS_READ), bytes));
+    uint64_t at = operand_address(cpu, in, bytes, ACCESS_READ);
+    if (bytes == 8)
+        return _mm_cvtsi64_si128((long long)ld64(cpu, in, at));
+    return _mm_cvtsi32_si128(bytes == 4 ? (int)ld32(cpu, in, at) : ld16(cpu, in, at));
 }
 
 /* The r/m operand, register or memory, for handlers that aren't specialised. */
@@ -176,8 +179,16 @@ static inline bool sse_choose(const struct decoded *d, struct insn *in, const st
     return in->fn != NULL;
 }
 
+#define HANDLER(name) static const struct insn *name(struct cpu *cpu, const struct insn *in)
+
+/* A register destination that isn't ModRM.reg's is ModRM.rm's. */
+static inline bool to_rm(const struct decoded *d)
+{
+    return is_mem(d, 0) || d->operand[0].encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
+}
+
 /* Select functions of tables in one file whose handlers are in another. */
 select_fn select_shuffle, select_lane, select_string_compare, select_crc32, select_mxcsr, select_from_gpr,
-    select_to_gpr, select_convert_mmx;
+    select_to_gpr, select_convert_mmx, select_mmx_move, select_movnti, select_masked, select_other;
 
 #endif

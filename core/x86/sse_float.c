@@ -105,28 +105,23 @@ static bool select_comparison(const struct decoded *d, struct insn *in)
 /* ---- with an immediate, which the host's instruction wants as a constant: one case for each value that differs ----
  */
 
-#define EXECUTE(host, value)                                           \
-    case value:                                                        \
-        asm volatile(#host " $" #value ", %1, %0" : "+x"(d) : "x"(s)); \
-        break;
-#define CASES_8(host) \
-    EXECUTE(host, 0)  \
-    EXECUTE(host, 1)  \
-    EXECUTE(host, 2) EXECUTE(host, 3) EXECUTE(host, 4) EXECUTE(host, 5) EXECUTE(host, 6) EXECUTE(host, 7)
-#define CASES_16(host) \
-    CASES_8(host)      \
-    EXECUTE(host, 8)   \
-    EXECUTE(host, 9)   \
-    EXECUTE(host, 10) EXECUTE(host, 11) EXECUTE(host, 12) EXECUTE(host, 13) EXECUTE(host, 14) EXECUTE(host, 15)
+/* clang-format off */
+#define EXECUTE(host, value) \
+    case value: asm volatile(#host " $" #value ", %1, %0" : "+x"(d) : "x"(s)); break;
+#define CASES_8(host)                                                                 \
+    EXECUTE(host, 0) EXECUTE(host, 1) EXECUTE(host, 2) EXECUTE(host, 3)               \
+    EXECUTE(host, 4) EXECUTE(host, 5) EXECUTE(host, 6) EXECUTE(host, 7)
+#define CASES_16(host)                                                                \
+    CASES_8(host)                                                                     \
+    EXECUTE(host, 8) EXECUTE(host, 9) EXECUTE(host, 10) EXECUTE(host, 11)             \
+    EXECUTE(host, 12) EXECUTE(host, 13) EXECUTE(host, 14) EXECUTE(host, 15)
 /* DPPS and DPPD: bits 7:4 choose the products, bits 3:0 where the sum goes; here everywhere, see DOT_PRODUCT. */
-#define CASES_DOT(host)                                                                                     \
-    EXECUTE(host, 0x0f)                                                                                     \
-    EXECUTE(host, 0x1f)                                                                                     \
-    EXECUTE(host, 0x2f)                                                                                     \
-    EXECUTE(host, 0x3f)                                                                                     \
-    EXECUTE(host, 0x4f) EXECUTE(host, 0x5f) EXECUTE(host, 0x6f) EXECUTE(host, 0x7f) EXECUTE(host, 0x8f)     \
-        EXECUTE(host, 0x9f) EXECUTE(host, 0xaf) EXECUTE(host, 0xbf) EXECUTE(host, 0xcf) EXECUTE(host, 0xdf) \
-            EXECUTE(host, 0xef) EXECUTE(host, 0xff)
+#define CASES_DOT(host)                                                               \
+    EXECUTE(host, 0x0f) EXECUTE(host, 0x1f) EXECUTE(host, 0x2f) EXECUTE(host, 0x3f)   \
+    EXECUTE(host, 0x4f) EXECUTE(host, 0x5f) EXECUTE(host, 0x6f) EXECUTE(host, 0x7f)   \
+    EXECUTE(host, 0x8f) EXECUTE(host, 0x9f) EXECUTE(host, 0xaf) EXECUTE(host, 0xbf)   \
+    EXECUTE(host, 0xcf) EXECUTE(host, 0xdf) EXECUTE(host, 0xef) EXECUTE(host, 0xff)
+/* clang-format on */
 
 #define SWITCH(host, cases)                                               \
     static inline __m128i do_##host(__m128i d, __m128i s, unsigned value) \

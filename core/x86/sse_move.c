@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * sse_move.c - SSE and MMX moves, and what goes with them: non-temporal stores, prefetches, fences, EMMS.
+ * sse_move.c - moves of XMM registers, and the table of all moves.
  *
- * The software CPU keeps program order and caches nothing that a guest could see, so non-temporal moves are moves, and
- * fences and prefetches do nothing. Each handler is one move of one size between one kind of operands.
+ * Each handler is one move of one size between one kind of operands. Non-temporal moves are moves: the software CPU
+ * keeps program order and caches nothing that a guest could see.
+ *
+ * Read next: sse_move_mmx.c, with the moves of MMX registers, masked stores and fences.
  */
 #include "x86/sse.h"
-
-#define HANDLER(name) static const struct insn *name(struct cpu *cpu, const struct insn *in)
 
 /* ---- 16 bytes ---- */
 
@@ -47,12 +47,6 @@ HANDLER(store128_aligned)
     sse_ready(cpu, in);
     st128(cpu, in, sse_aligned(cpu, in, ACCESS_WRITE), cpu->xmm[in->reg]);
     NEXT(cpu, in);
-}
-
-/* A register destination that isn't ModRM.reg's is ModRM.rm's. */
-static bool to_rm(const struct decoded *d)
-{
-    return is_mem(d, 0) || d->operand[0].encoding == ZYDIS_OPERAND_ENCODING_MODRM_RM;
 }
 
 enum { UNALIGNED, ALIGNED };
@@ -97,16 +91,31 @@ HANDLER(store64)
     st64(cpu, in, operand_address(cpu, in, 8, ACCESS_WRITE), cpu->xmm[in->reg].u64[0]);
     NEXT(cpu, in);
 }
+/*
+ * d with the low half of s in its low or high half. The register is then stored whole: a 16-byte load right behind a
+ * store of one half would have to wait for it to reach the cache.
+ */
+static inline __m128i with_low(__m128i d, __m128i s)
+{
+    return _mm_unpacklo_epi64(s, _mm_unpackhi_epi64(d, d));
+}
+static inline __m128i with_high(__m128i d, __m128i s)
+{
+    return _mm_unpacklo_epi64(d, s);
+}
+
 HANDLER(load_low)
 {
     sse_ready(cpu, in);
-    cpu->xmm[in->reg].u64[0] = ld64(cpu, in, operand_address(cpu, in, 8, ACCESS_READ));
+    uint64_t value = ld64(cpu, in, operand_address(cpu, in, 8, ACCESS_READ));
+    XMM(cpu, in->reg) = with_low(XMM(cpu, in->reg), _mm_cvtsi64_si128((long long)value));
     NEXT(cpu, in);
 }
 HANDLER(load_high)
 {
     sse_ready(cpu, in);
-    cpu->xmm[in->reg].u64[1] = ld64(cpu, in, operand_address(cpu, in, 8, ACCESS_READ));
+    uint64_t value = ld64(cpu, in, operand_address(cpu, in, 8, ACCESS_READ));
+    XMM(cpu, in->reg) = with_high(XMM(cpu, in->reg), _mm_cvtsi64_si128((long long)value));
     NEXT(cpu, in);
 }
 HANDLER(store_high)
@@ -116,30 +125,22 @@ HANDLER(store_high)
     NEXT(cpu, in);
 }
 
-/* Between registers: lane of the destination = lane of the source. */
-#define MOVE_LANE(name, lane, to, d, s)                      \
-    HANDLER(name)                                            \
-    {                                                        \
-        sse_ready(cpu, in);                                  \
-        cpu->xmm[in->d].lane[to] = cpu->xmm[in->s].lane[to]; \
-        NEXT(cpu, in);                                       \
+/* Between registers. */
+#define MOVE_SCALAR(name, host, d, s)                             \
+    HANDLER(name)                                                 \
+    {                                                             \
+        sse_ready(cpu, in);                                       \
+        __m128i value = XMM(cpu, in->d);                          \
+        asm(host " %1, %0" : "+x"(value) : "x"(XMM(cpu, in->s))); \
+        XMM(cpu, in->d) = value;                                  \
+        NEXT(cpu, in);                                            \
     }
-MOVE_LANE(move32, u32, 0, reg, rm)
-MOVE_LANE(move32_back, u32, 0, rm, reg)
-MOVE_LANE(move64, u64, 0, reg, rm)
-MOVE_LANE(move64_back, u64, 0, rm, reg)
-HANDLER(movhlps)
-{
-    sse_ready(cpu, in);
-    cpu->xmm[in->reg].u64[0] = cpu->xmm[in->rm].u64[1];
-    NEXT(cpu, in);
-}
-HANDLER(movlhps)
-{
-    sse_ready(cpu, in);
-    cpu->xmm[in->reg].u64[1] = cpu->xmm[in->rm].u64[0];
-    NEXT(cpu, in);
-}
+MOVE_SCALAR(move32, "movss", reg, rm)
+MOVE_SCALAR(move32_back, "movss", rm, reg)
+MOVE_SCALAR(move64, "movsd", reg, rm)
+MOVE_SCALAR(move64_back, "movsd", rm, reg)
+MOVE_SCALAR(movhlps, "movhlps", reg, rm)
+MOVE_SCALAR(movlhps, "movlhps", reg, rm)
 
 static bool select_scalar(const struct decoded *d, struct insn *in)
 {
@@ -205,64 +206,6 @@ HANDLER(movq_xmm_back)
     NEXT(cpu, in);
 }
 
-/* MMX: in->op is the size, 4 or 8. */
-HANDLER(mmx_load)
-{
-    mmx_ready(cpu, in);
-    uint64_t value = mem_load(cpu, in, operand_address(cpu, in, in->op, ACCESS_READ), in->op);
-    mmx_enter(cpu);
-    mmx_write(cpu, in->reg, value);
-    return in + 1;
-}
-HANDLER(mmx_store)
-{
-    mmx_ready(cpu, in);
-    mem_store(cpu, in, operand_address(cpu, in, in->op, ACCESS_WRITE), in->op, mmx_read(cpu, in->reg));
-    mmx_enter(cpu);
-    return in + 1;
-}
-HANDLER(mmx_from_gpr)
-{
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    mmx_write(cpu, in->reg, reg_read(cpu, in->rm, in->op));
-    return in + 1;
-}
-HANDLER(gpr_from_mmx)
-{
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    reg_write(cpu, in->rm, in->op, mmx_read(cpu, in->reg));
-    return in + 1;
-}
-HANDLER(movq_mmx)
-{
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    mmx_write(cpu, in->reg, mmx_read(cpu, in->rm));
-    return in + 1;
-}
-HANDLER(movq_mmx_back)
-{
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    mmx_write(cpu, in->rm, mmx_read(cpu, in->reg));
-    return in + 1;
-}
-
-static bool select_mmx_move(const struct decoded *d, struct insn *in)
-{
-    unsigned other = is_mmx(d, 0) ? 1 : 0;
-    in->op = (uint8_t)operand_bytes(d, other);
-    if (is_mmx(d, 0) && is_mmx(d, 1))
-        in->fn = to_rm(d) ? movq_mmx_back : movq_mmx;
-    else if (in->flags & INSN_MEM)
-        in->fn = other ? mmx_load : mmx_store;
-    else
-        in->fn = other ? mmx_from_gpr : gpr_from_mmx;
-    return true;
-}
-
 static bool select_movd_movq(const struct decoded *d, struct insn *in)
 {
     if (is_mmx(d, 0) || is_mmx(d, 1))
@@ -276,23 +219,6 @@ static bool select_movd_movq(const struct decoded *d, struct insn *in)
     else
         in->fn = load ? (wide ? xmm_from_gpr64 : xmm_from_gpr32) : (wide ? gpr64_from_xmm : gpr32_from_xmm);
     return true;
-}
-
-HANDLER(movq2dq)
-{
-    sse_ready(cpu, in);
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    cpu->xmm[in->reg] = (xmm_t){.u64 = {mmx_read(cpu, in->rm)}};
-    return in + 1;
-}
-HANDLER(movdq2q)
-{
-    sse_ready(cpu, in);
-    mmx_ready(cpu, in);
-    mmx_enter(cpu);
-    mmx_write(cpu, in->reg, cpu->xmm[in->rm].u64[0]);
-    return in + 1;
 }
 
 /* ---- masks of signs to a general register ---- */
@@ -323,97 +249,6 @@ static bool select_sign_mask(const struct decoded *d, struct insn *in)
     case ZYDIS_MNEMONIC_MOVMSKPS: return handled_by(in, movmskps);
     case ZYDIS_MNEMONIC_MOVMSKPD: return handled_by(in, movmskpd);
     default: return handled_by(in, is_mmx(d, 1) ? mmx_pmovmskb : pmovmskb);
-    }
-}
-
-/* ---- stores: non-temporal of a general register, and of selected bytes ---- */
-
-HANDLER(movnti) /* needs no SSE state */
-{
-    mem_store(cpu, in, operand_address(cpu, in, in->op, ACCESS_WRITE), in->op, R64(cpu, in->reg));
-    return in + 1;
-}
-
-/*
- * MASKMOVDQU and MASKMOVQ store the bytes whose mask byte has its sign set to [rDI], one by one: all pages are probed
- * before the first is stored. With no byte selected nothing is accessed.
- */
-static void store_masked(struct cpu *cpu, const struct insn *in, const uint8_t *bytes, const uint8_t *mask,
-                         unsigned size)
-{
-    struct insn at_rdi = *in;
-    at_rdi.base = RDI;
-    at_rdi.index = GPR_ZERO;
-    at_rdi.disp = 0;
-    uint64_t at = operand_address(cpu, &at_rdi, size, ACCESS_WRITE);
-    for (unsigned i = 0; i < size; i++)
-        if (mask[i] & 0x80)
-            mem_probe_write(cpu, in, at + i, 1);
-    for (unsigned i = 0; i < size; i++)
-        if (mask[i] & 0x80)
-            st8(cpu, in, at + i, bytes[i]);
-}
-HANDLER(maskmovdqu)
-{
-    sse_ready(cpu, in);
-    store_masked(cpu, in, cpu->xmm[in->reg].u8, cpu->xmm[in->rm].u8, 16);
-    return in + 1;
-}
-HANDLER(maskmovq)
-{
-    mmx_ready(cpu, in);
-    uint64_t bytes = mmx_read(cpu, in->reg), mask = mmx_read(cpu, in->rm);
-    store_masked(cpu, in, (const uint8_t *)&bytes, (const uint8_t *)&mask, 8);
-    mmx_enter(cpu);
-    return in + 1;
-}
-
-static bool select_movnti(const struct decoded *d, struct insn *in)
-{
-    in->op = (uint8_t)operand_bytes(d, 0);
-    in->fn = movnti;
-    return true;
-}
-
-/* The segment of a hidden operand isn't in the record: DS, or what a prefix says. */
-static bool select_masked(const struct decoded *d, struct insn *in)
-{
-    for (unsigned i = 0; i < d->z.operand_count; i++)
-        if (is_mem(d, i))
-            in->seg = (uint8_t)ZydisRegisterGetId(d->operand[i].mem.segment);
-    in->fn = is_mmx(d, 0) || is_mmx(d, 1) ? maskmovq : maskmovdqu;
-    return true;
-}
-
-/* ---- no data at all ---- */
-
-HANDLER(nothing)
-{
-    NEXT(cpu, in);
-}
-/* CLFLUSH is checked as a load of one byte. */
-HANDLER(clflush)
-{
-    ld8(cpu, in, operand_address(cpu, in, 1, ACCESS_READ));
-    return in + 1;
-}
-/* Ends MMX code: all x87 registers are empty. Also waits for pending x87 exceptions, as all of MMX does. */
-HANDLER(emms)
-{
-    mmx_ready(cpu, in);
-    cpu->x87.top = 0;
-    cpu->x87.used = 0;
-    return in + 1;
-}
-
-static bool select_other(const struct decoded *d, struct insn *in)
-{
-    switch (d->z.mnemonic) {
-    case ZYDIS_MNEMONIC_MOVQ2DQ: return handled_by(in, movq2dq);
-    case ZYDIS_MNEMONIC_MOVDQ2Q: return handled_by(in, movdq2q);
-    case ZYDIS_MNEMONIC_CLFLUSH: return handled_by(in, clflush);
-    case ZYDIS_MNEMONIC_EMMS: return handled_by(in, emms);
-    default: return handled_by(in, nothing);
     }
 }
 

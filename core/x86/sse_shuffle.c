@@ -11,32 +11,47 @@
 
 typedef xmm_t shuffle_fn(xmm_t d, xmm_t s, unsigned imm);
 
+/*
+ * Results are put together in registers and stored whole: a 16-byte load right behind stores of single lanes has to
+ * wait for them to reach the cache.
+ */
+static inline uint64_t pair(uint32_t low, uint32_t high)
+{
+    return (uint64_t)high << 32 | low;
+}
+
 static inline xmm_t pshufd(xmm_t d, xmm_t s, unsigned imm)
 {
-    for (unsigned i = 0; i < 4; i++)
-        d.u32[i] = s.u32[(imm >> (2 * i)) & 3];
-    return d;
-}
-
-static inline xmm_t pshuflw(xmm_t d, xmm_t s, unsigned imm)
-{
-    for (unsigned i = 0; i < 4; i++)
-        d.u16[i] = s.u16[(imm >> (2 * i)) & 3];
-    d.u64[1] = s.u64[1];
-    return d;
-}
-
-static inline xmm_t pshufhw(xmm_t d, xmm_t s, unsigned imm)
-{
-    for (unsigned i = 0; i < 4; i++)
-        d.u16[4 + i] = s.u16[4 + ((imm >> (2 * i)) & 3)];
-    d.u64[0] = s.u64[0];
-    return d;
+    (void)d;
+    return (xmm_t){
+        .u64 = {pair(s.u32[imm & 3], s.u32[(imm >> 2) & 3]), pair(s.u32[(imm >> 4) & 3], s.u32[(imm >> 6) & 3])}};
 }
 
 static inline xmm_t shufps(xmm_t d, xmm_t s, unsigned imm)
 {
-    return (xmm_t){.u32 = {d.u32[imm & 3], d.u32[(imm >> 2) & 3], s.u32[(imm >> 4) & 3], s.u32[(imm >> 6) & 3]}};
+    return (xmm_t){
+        .u64 = {pair(d.u32[imm & 3], d.u32[(imm >> 2) & 3]), pair(s.u32[(imm >> 4) & 3], s.u32[(imm >> 6) & 3])}};
+}
+
+/* Four words of eight bytes. */
+static inline uint64_t shuffle_words(uint64_t words, unsigned imm)
+{
+    uint64_t result = 0;
+    for (unsigned i = 0; i < 4; i++)
+        result |= (words >> 16 * (imm >> 2 * i & 3) & 0xffff) << 16 * i;
+    return result;
+}
+
+static inline xmm_t pshuflw(xmm_t d, xmm_t s, unsigned imm)
+{
+    (void)d;
+    return (xmm_t){.u64 = {shuffle_words(s.u64[0], imm), s.u64[1]}};
+}
+
+static inline xmm_t pshufhw(xmm_t d, xmm_t s, unsigned imm)
+{
+    (void)d;
+    return (xmm_t){.u64 = {s.u64[0], shuffle_words(s.u64[1], imm)}};
 }
 
 static inline xmm_t shufpd(xmm_t d, xmm_t s, unsigned imm)
@@ -65,14 +80,28 @@ static inline xmm_t blendpd(xmm_t d, xmm_t s, unsigned imm)
     return d;
 }
 
+/* A shift of the whole register, by any number of bytes. */
+typedef unsigned __int128 uint128_t;
+
+static inline xmm_t shift_left(xmm_t v, unsigned bytes)
+{
+    uint128_t whole = (uint128_t)v.u64[1] << 64 | v.u64[0];
+    whole = bytes < 16 ? whole << 8 * bytes : 0;
+    return (xmm_t){.u64 = {(uint64_t)whole, (uint64_t)(whole >> 64)}};
+}
+
+static inline xmm_t shift_right(xmm_t v, unsigned bytes)
+{
+    uint128_t whole = (uint128_t)v.u64[1] << 64 | v.u64[0];
+    whole = bytes < 16 ? whole >> 8 * bytes : 0;
+    return (xmm_t){.u64 = {(uint64_t)whole, (uint64_t)(whole >> 64)}};
+}
+
 /* 16 bytes out of the 32 of d:s, from byte `imm` on. */
 static inline xmm_t palignr(xmm_t d, xmm_t s, unsigned imm)
 {
-    uint8_t both[64] = {0};
-    memcpy(both, &s, 16);
-    memcpy(both + 16, &d, 16);
-    memcpy(&d, both + (imm < 32 ? imm : 32), 16);
-    return d;
+    xmm_t high = imm < 16 ? shift_left(d, 16 - imm) : shift_right(d, imm - 16), low = shift_right(s, imm);
+    return (xmm_t){.u64 = {high.u64[0] | low.u64[0], high.u64[1] | low.u64[1]}};
 }
 
 /* Eight sums of absolute differences of four bytes: a sliding window of d against one block of s. */
@@ -108,20 +137,19 @@ static inline xmm_t mpsadbw(xmm_t d, xmm_t s, unsigned imm)
     }
 SHUFFLES(HANDLERS)
 
-/* ---- byte shifts of a whole register: PALIGNR against zeros ---- */
+/* ---- byte shifts of a whole register ---- */
 
 static const struct insn *pslldq(struct cpu *cpu, const struct insn *in)
 {
     sse_ready(cpu, in);
-    unsigned count = (uint8_t)in->imm;
-    cpu->xmm[in->rm] = palignr(cpu->xmm[in->rm], (xmm_t){0}, count < 16 ? 16 - count : 0);
+    cpu->xmm[in->rm] = shift_left(cpu->xmm[in->rm], (uint8_t)in->imm);
     return in + 1;
 }
 
 static const struct insn *psrldq(struct cpu *cpu, const struct insn *in)
 {
     sse_ready(cpu, in);
-    cpu->xmm[in->rm] = palignr((xmm_t){0}, cpu->xmm[in->rm], (uint8_t)in->imm);
+    cpu->xmm[in->rm] = shift_right(cpu->xmm[in->rm], (uint8_t)in->imm);
     return in + 1;
 }
 

@@ -57,8 +57,10 @@ void cpu_mode_changed(struct cpu *cpu)
     for (unsigned s = SEG_ES; s <= SEG_GS; s++)
         cpu->seg_base[s] = cpu->code_size == CODE64 && s < SEG_FS ? 0 : cpu->seg[s].base;
 
-    bool smap_off = (cpu->paging.cr4 & CR4_SMAP) && (cpu->sysflags & FLAG_AC);
-    enum tlb_mode mode = cpu->cpl == 3 ? TLB_USER : smap_off ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
+    bool ac = cpu->sysflags & FLAG_AC;
+    bool smap_off = (cpu->paging.cr4 & CR4_SMAP) && ac, aligned = (cpu->paging.cr0 & CR0_AM) && ac;
+    enum tlb_mode user = aligned ? TLB_USER_ALIGNED : TLB_USER;
+    enum tlb_mode mode = cpu->cpl == 3 ? user : smap_off ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
     cpu->tlb_data = cpu->tlb.entry[mode];
     fpu_mode_changed(cpu);
     /* Outside 64-bit mode CS has a base, which the jump table's keys don't hold. */

@@ -16,7 +16,7 @@
  * selectors FCS and FDS are not kept: they are zero, as on CPUs that report them as deprecated (CPUID leaf 7, EBX bit
  * 13).
  *
- * Read next: x87.c, x87_arith.c, x87_math.c, x87_move.c, x87_control.c.
+ * Read next: x87.c, x87_arith.c, x87_math.c, x87_load.c, x87_store.c, x87_move.c, x87_control.c.
  */
 #ifndef VIRTLAB_X86_X87_H
 #define VIRTLAB_X86_X87_H
@@ -58,6 +58,9 @@ typedef unsigned x87_fn(long double *d, const void *s);
 #define X87_STATUS "fnstsw %%ax\n\ttestb $0x80, %%al\n\tjz 1f\n\tfnclex\n1:\n\t"
 /* The same where the host's stack may then hold something or not: it is emptied (EMMS tags all registers empty). */
 #define X87_STATUS_EMPTY "fnstsw %%ax\n\ttestb $0x80, %%al\n\tjz 1f\n\tfnclex\n\temms\n1:\n\t"
+
+/* A memory operand of any size, for the assembler. */
+typedef uint8_t bytes16[16] __attribute__((may_alias));
 
 /* ---- readiness ---- */
 
