@@ -3,6 +3,7 @@
  * load.c - reads the kernel's file and picks the boot protocol.
  *
  * The order is QEMU's, which is our referee: a Linux boot header, else a Multiboot header, else ELF with the PVH note.
+ * Flat programs have a note of our own beside PVH's; QEMU doesn't know it, we prefer it.
  * Read next: load_pvh.c, the simplest of the three.
  */
 #include "machine/load.h"
@@ -32,6 +33,8 @@ static int load_by_protocol(struct load *load)
         return load_linux(load);
     if (is_multiboot(load->kernel))
         return load_multiboot(load);
+    if (is_flat(load->kernel))
+        return load_flat(load);
     if (load->kernel->size >= 4 && !memcmp(load->kernel->bytes, "\177ELF", 4))
         return load_pvh(load);
     return image_bad(load->kernel, load->why,
