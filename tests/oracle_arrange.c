@@ -83,7 +83,7 @@ void arrange_stack(struct oracle_trial *t, struct oracle_random *r)
     case 1: sp = ORACLE_STACK + ORACLE_STACK_SIZE - oracle_below(r, 12); break;
     case 2: sp = ORACLE_STACK + PAGE_SIZE - 4 + oracle_below(r, 8); break;
     case 3: sp = ORACLE_READONLY + PAGE_SIZE / 2; break;
-    case 4: sp = (UINT64_C(1) << 47) + (oracle_random(r) >> 18); break; /* not canonical: #SS */
+    case 4: sp = (UINT64_C(1) << 62) + (oracle_random(r) >> 3); break; /* not canonical: #SS */
     case 5: sp = ORACLE_STACK + oracle_below(r, ORACLE_STACK_SIZE); break;
     default: sp = ORACLE_STACK + PAGE_SIZE + 8 * oracle_below(r, 128); break;
     }
@@ -99,7 +99,9 @@ void arrange_popped_flags(struct oracle_trial *t, struct oracle_random *r)
 void arrange_frame(struct oracle_trial *t, struct oracle_random *r)
 {
     arrange_stack(t, r);
-    t->in.gpr[RBP] = oracle_once_in(r, 8) ? oracle_value(r, 8) : ORACLE_STACK + oracle_below(r, ORACLE_STACK_SIZE);
+    t->in.gpr[RBP] = ORACLE_STACK + oracle_below(r, ORACLE_STACK_SIZE);
+    if (oracle_once_in(r, 8))
+        t->in.gpr[RBP] = oracle_once_in(r, 2) ? oracle_random(r) | UINT64_C(1) << 63 : oracle_below(r, 64);
 }
 
 /* A place to go: in the code (all INT3), or where no code may be. */

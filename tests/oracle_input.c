@@ -56,7 +56,7 @@ static uint64_t pick_address(struct oracle_random *r, unsigned size)
     case 8:
     case 9: return ORACLE_READONLY + oracle_below(r, PAGE_SIZE - 64);
     case 10: return ORACLE_READONLY - across;
-    case 11: return (UINT64_C(1) << 47) + (oracle_random(r) >> 18); /* not canonical */
+    case 11: return (UINT64_C(1) << 62) + (oracle_random(r) >> 3); /* not canonical */
     case 12: return ORACLE_STACK + oracle_below(r, ORACLE_STACK_SIZE - 64);
     case 13: return ORACLE_CODE + oracle_below(r, ORACLE_CODE_SIZE - 64);
     default: return ORACLE_DATA + 64 + oracle_below(r, ORACLE_DATA_SIZE - 128);
@@ -104,8 +104,11 @@ bool oracle_aim(struct oracle_trial *t, uint64_t address, struct oracle_random *
     uint64_t *base = mem->segment == SEG_FS ? &t->in.fs_base : &t->in.gs_base;
     if (!mem->present)
         return false;
+    /* Not every address can be formed. Then a safe one: elsewhere the host may have memory that isn't ours. */
+    if (address >> 47 && (mem->kind != BASE_REGISTERS || mem->address_size == 4))
+        address = ORACLE_DATA + PAGE_SIZE;
     if (mem->kind != BASE_REGISTERS) {
-        if (based && address >> 47 == 0)
+        if (based)
             *base = address - mem->target;
         t->target = (based ? *base : 0) + mem->target;
         return t->target == address;
@@ -113,7 +116,7 @@ bool oracle_aim(struct oracle_trial *t, uint64_t address, struct oracle_random *
     uint64_t offset = address;
     if (based && mem->address_size == 8)
         offset -= *base;
-    else if (based && address >> 47 == 0) { /* the offset has 32 bits: the base must do the rest */
+    else if (based) { /* the offset has 32 bits: the base must do the rest */
         offset = (uint32_t)oracle_random(r);
         *base = address - offset;
     } else if (mem->address_size == 4)

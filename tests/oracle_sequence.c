@@ -17,12 +17,20 @@
 
 #define START     (ORACLE_CODE + PAGE_SIZE - 256) /* most programs cross the page boundary */
 #define KEPT      (1u << RSP | 1u << RBX | 1u << R14 | 1u << R15)
-#define JUMP_MAX  6 /* instructions; a short jump must reach */
+#define JUMP_MAX  4 /* steps; a short jump must reach */
 #define SHOWN_MAX 3
 
+#define LOAD_LENGTH 5 /* bytes of MOV r32, imm32 */
+
+/*
+ * An instruction of a program, with what loads its pointers just before it: string instructions have RSI, RDI and RCX
+ * set, and nobody jumps in between. No program may reach memory of this process that isn't the oracle's.
+ */
 struct step {
     struct oracle_insn insn;
-    uint8_t jump; /* a branch: how many instructions further its target is (1: the next one) */
+    uint8_t loads[3 * LOAD_LENGTH];
+    uint8_t loads_length;
+    uint8_t jump; /* a branch: how many steps further its target is (1: the next one) */
 };
 
 struct program {
@@ -31,10 +39,11 @@ struct program {
     struct oracle_regs in;
 };
 
-/* A program in memory: where each instruction stands, and which flags may be undefined before it. */
+/* A program in memory: where each step begins and its instruction stands, and which flags may be undefined before it.
+ */
 struct layout {
-    uint8_t code[ORACLE_SEQUENCE * ORACLE_INSN_LENGTH];
-    unsigned offset[ORACLE_SEQUENCE + 1];
+    uint8_t code[ORACLE_SEQUENCE * (ORACLE_INSN_LENGTH + 3 * LOAD_LENGTH)];
+    unsigned begin[ORACLE_SEQUENCE + 1], offset[ORACLE_SEQUENCE + 1];
     uint32_t undefined[ORACLE_SEQUENCE + 1];
     bool compares[ORACLE_SEQUENCE + 1]; /* CMPS: either of its addresses may be CR2 */
 };
@@ -51,9 +60,10 @@ static void place_step(const struct program *p, struct layout *l, unsigned i)
 {
     const struct oracle_insn *insn = &p->step[i].insn;
     uint8_t *code = l->code + l->offset[i];
+    memcpy(l->code + l->begin[i], p->step[i].loads, p->step[i].loads_length);
     oracle_place(insn, START + l->offset[i], code);
     if (insn->branch_at) {
-        int32_t distance = (int32_t)(l->offset[jump_target(p, i)] - l->offset[i + 1]);
+        int32_t distance = (int32_t)(l->begin[jump_target(p, i)] - l->begin[i + 1]);
         memcpy(code + insn->branch_at, &distance, insn->branch_size);
     }
 }
@@ -78,8 +88,10 @@ static bool follow_flags(const struct program *p, struct layout *l, unsigned i)
 static bool lay_out(const struct program *p, struct layout *l)
 {
     memset(l, 0, sizeof(*l));
-    for (unsigned i = 0; i < p->count; i++)
-        l->offset[i + 1] = l->offset[i] + p->step[i].insn.length;
+    for (unsigned i = 0; i < p->count; i++) {
+        l->offset[i] = l->begin[i] + p->step[i].loads_length;
+        l->begin[i + 1] = l->offset[i + 1] = l->offset[i] + p->step[i].insn.length;
+    }
     for (unsigned i = 0; i < p->count; i++) {
         place_step(p, l, i);
         if (!follow_flags(p, l, i))
@@ -102,23 +114,19 @@ static bool result_may_be_undefined(const struct oracle_insn *insn)
     }
 }
 
-/* mov r32, imm32 */
-static void append_load(struct program *p, unsigned reg, uint64_t value)
+static void add_load(struct step *step, unsigned reg, uint64_t value)
 {
-    static const struct oracle_row row = {ZYDIS_MNEMONIC_MOV, "Rd,Id", 0, NULL};
     uint32_t low = (uint32_t)value;
-    struct oracle_insn *insn = &p->step[p->count++].insn;
-    *insn = (struct oracle_insn){.row = &row, .length = 5, .opsize = 4};
-    insn->bytes[0] = (uint8_t)(0xb8 + reg);
-    memcpy(insn->bytes + 1, &low, sizeof(low));
+    step->loads[step->loads_length] = (uint8_t)(0xb8 + reg); /* MOV r32, imm32 */
+    memcpy(step->loads + step->loads_length + 1, &low, sizeof(low));
+    step->loads_length += LOAD_LENGTH;
 }
 
-/* A string instruction needs its pointers and count set just before it. */
-static void append_pointers(struct program *p, struct oracle_random *r)
+static void add_pointers(struct step *step, struct oracle_random *r)
 {
-    append_load(p, RSI, ORACLE_DATA + oracle_below(r, ORACLE_DATA_SIZE));
-    append_load(p, RDI, ORACLE_DATA + oracle_below(r, ORACLE_DATA_SIZE));
-    append_load(p, RCX, oracle_below(r, 100));
+    add_load(step, RSI, ORACLE_DATA + oracle_below(r, ORACLE_DATA_SIZE));
+    add_load(step, RDI, ORACLE_DATA + oracle_below(r, ORACLE_DATA_SIZE));
+    add_load(step, RCX, oracle_below(r, 100));
 }
 
 static const struct oracle_row *pick_row(const struct oracle_group *const *groups, struct oracle_random *r)
@@ -144,22 +152,16 @@ static void make_program(struct program *p, const struct oracle_group *const *gr
     struct layout l;
     p->count = 0;
     for (unsigned tries = 0; p->count < wanted && tries < 2000; tries++) {
-        struct program longer = *p;
         const struct oracle_row *row = pick_row(groups, r);
-        if (!row)
+        struct step *step = &p->step[p->count];
+        *step = (struct step){.jump = (uint8_t)(1 + oracle_below(r, JUMP_MAX))};
+        if (!row || !oracle_encode(row, &choice, r, &step->insn) || result_may_be_undefined(&step->insn))
             continue;
-        if (row->arrange == arrange_string) {
-            if (p->count + 4 > ORACLE_SEQUENCE)
-                continue;
-            append_pointers(&longer, r);
-        }
-        struct step *step = &longer.step[longer.count];
-        if (!oracle_encode(row, &choice, r, &step->insn) || result_may_be_undefined(&step->insn))
-            continue;
-        step->jump = (uint8_t)(1 + oracle_below(r, JUMP_MAX));
-        longer.count++;
-        if (lay_out(&longer, &l))
-            *p = longer;
+        if (row->arrange == arrange_string)
+            add_pointers(step, r);
+        p->count++;
+        if (!lay_out(p, &l))
+            p->count--;
     }
 }
 
@@ -189,7 +191,7 @@ static uint32_t undefined_at(const struct program *p, const struct layout *l, co
 {
     uint64_t at = host->regs.rip - START - (host->vector == VEC_BP);
     for (unsigned i = 0; i <= p->count; i++)
-        if (l->offset[i] == at)
+        if (at == l->offset[i])
             return l->undefined[i] | (l->compares[i] ? UNDEFINED_FAULT : 0) |
                    (host->vector == VEC_DE ? FLAGS_STATUS : 0);
     return 0;
@@ -206,7 +208,7 @@ static bool differs(struct oracle *o, const struct program *p, struct result *re
 {
     if (!lay_out(p, &result->layout))
         return false;
-    oracle_load_code(o, START, result->layout.code, result->layout.offset[p->count]);
+    oracle_load_code(o, START, result->layout.code, result->layout.begin[p->count]);
     if (oracle_agree(o, &p->in, o->image, 0, &result->host, &result->guest))
         return false;
     result->undefined = undefined_at(p, &result->layout, &result->host);
@@ -257,7 +259,7 @@ unsigned oracle_run_sequences(struct oracle *o, const struct oracle_group *const
         if (!differs(o, &program, &result))
             continue;
         printf("\n  program %u differs (%u instructions, minimised from %u):\n", i, program.count, before);
-        oracle_show_code(START, result.layout.code, result.layout.offset[program.count]);
+        oracle_show_code(START, result.layout.code, result.layout.begin[program.count]);
         oracle_show(o, &program.in, result.undefined, &result.host, &result.guest);
     }
     return failed;

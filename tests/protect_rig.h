@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * protect_rig.h - a CPU with tables of its own, for the tests of protection (test_protect.c, test_control.c).
+ * protect_rig.h - a CPU with tables of its own, for the tests of protection (test_segments.c, test_protect.c,
+ * test_events.c, test_returns.c, test_control.c).
  *
  * A test writes a few bytes of machine code, runs them, and looks where the CPU ended up. Every vector has a handler of
  * one HLT instruction at an address that tells the vector; code that comes through ends in UD2, or in HLT in ring 0.

@@ -29,7 +29,7 @@ not_true() {
 statement() {
     local text=$1
     shift
-    if "$@" >"$work/said" 2>&1; then pass; else not_true "$text" "command: $*" "said: $(tail -n 5 "$work/said")"; fi
+    if "$@" >"$work/said" 2>&1; then pass; else not_true "$text" "command: $*" "said: $(tail -n 1 "$work/said")"; fi
 }
 
 # Runs virtlab; its output goes to $work/out and $work/err, its exit status to $status.
@@ -255,6 +255,32 @@ bench_compares() {
         rows "$work/differs" "row('sieve', 'emulate/interp')['status'] == 'failed' and 'wrong result: check=' in row('sieve', 'emulate/interp')['reason']"
 }
 
+# A lab's engine: a shared object. This one is the first built-in engine under another name, without its OS capability.
+own_engine() {
+    cat >"$work/mine.c" <<'SOURCE'
+#include <virtlab/engine.h>
+struct engine_ops virtlab_engine;
+__attribute__((constructor)) static void fill_in(void)
+{
+    virtlab_engine = *engines[0];
+    virtlab_engine.name = "lab/mine";
+    virtlab_engine.capabilities = ENGINE_FLAT;
+}
+SOURCE
+    local include
+    include=$(dirname "$0")/../include
+    statement "an engine compiles with nothing but the public headers" \
+        gcc -shared -fPIC -Wall -Werror -I"$include" -o "$work/mine.so" "$work/mine.c"
+    run run --engine "$work/mine.so" sieve 1
+    statement "an engine without an OS runs a workload's flat image" \
+        eval "[ $status -eq 0 ] && grep -q '^sieve: ok iterations=1 ' $work/out"
+    gives 2 "which workload" run --engine "$work/mine.so"
+    run bench --workloads sieve,getpid --engines "$work/mine.so" --peers none --quick --reps 1 --out "$work/mine"
+    statement "it is a column of its own, found by its path" rows "$work/mine" "row('sieve', 'lab/mine')['status'] == 'ok'"
+    statement "what needs an OS is n/a, with the reason" rows "$work/mine" \
+        "row('getpid', 'lab/mine')['status'] == 'na' and 'needs an operating system' in row('getpid', 'lab/mine')['reason']"
+}
+
 bench_interrupted() {
     local out=$work/interrupted
     env --default-signal=INT "$virtlab" bench --workloads sieve,fib,sha256,matmul,lz --engines emulate --peers none \
@@ -312,6 +338,7 @@ lists
 bench_of_one
 bench_survives
 bench_compares
+own_engine
 bench_interrupted
 terminal
 echo "$passed passed, $failed failed"

@@ -84,24 +84,25 @@ static inline unsigned jump_index(uint64_t rip)
     return (rip ^ (rip >> JUMP_BITS)) & ((1 << JUMP_BITS) - 1);
 }
 
-/* Goes on at rip (an offset in CS): straight into its block when the jump table knows it, else through the run loop. */
+/* Where to go on for rip (an offset in CS): its block's first record when the jump table knows it, else the run loop.
+ */
 static inline const struct insn *jump_to(struct cpu *cpu, uint64_t rip)
 {
     const struct jump_entry *entry = &cpu->blocks->jump[jump_index(rip)];
     if (likely(entry->rip == rip && entry->regime == cpu->blocks->regime)) {
         cpu->gpr[GPR_PAGE] = entry->page_base;
-        GO(cpu, entry->block->insn);
+        return entry->block->insn;
     }
     return end_block(cpu, rip);
 }
 
 /*
- * Goes on at a direct branch's target. Within the page the record remembers the block: it dies with the page's code.
+ * The same for a direct branch. Within the page the record remembers the block: it dies with the page's code.
  */
 static inline const struct insn *branch_to(struct cpu *cpu, const struct insn *in)
 {
     if (likely(in->link != NULL))
-        GO(cpu, in->link->insn);
+        return in->link->insn;
     uint64_t rip = cpu_wrap_rip(cpu, cpu->gpr[GPR_PAGE] + in->imm);
     if (in->imm < PAGE_SIZE) {
         cpu->blocks->link_from = in;

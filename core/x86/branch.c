@@ -10,7 +10,7 @@
 
 const struct insn *op_branch(struct cpu *cpu, const struct insn *in)
 {
-    return branch_to(cpu, in);
+    GO(cpu, branch_to(cpu, in));
 }
 
 /* ---- Jcc: one handler a condition; not taken, the next record goes on behind the block ---- */
@@ -19,16 +19,13 @@ const struct insn *op_branch(struct cpu *cpu, const struct insn *in)
     static const struct insn *op_jcc##n(struct cpu *cpu, const struct insn *in) \
     {                                                                           \
         if (flags_condition(&cpu->lf, n))                                       \
-            return branch_to(cpu, in);                                          \
+            GO(cpu, branch_to(cpu, in));                                        \
         NEXT(cpu, in);                                                          \
     }
-JCC(0)
-JCC(1)
-JCC(2)
-JCC(3)
-JCC(4)
-JCC(5)
-JCC(6) JCC(7) JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
+/* clang-format off */
+JCC(0) JCC(1) JCC(2) JCC(3) JCC(4) JCC(5) JCC(6) JCC(7)
+JCC(8) JCC(9) JCC(10) JCC(11) JCC(12) JCC(13) JCC(14) JCC(15)
+    /* clang-format on */
 
     static bool select_jcc(const struct decoded *d, struct insn *in)
 {
@@ -57,7 +54,7 @@ static const struct insn *op_jmp_rm(struct cpu *cpu, const struct insn *in)
 {
     uint64_t target = rm_read(cpu, in, in->opsize);
     check_target(cpu, in, target);
-    return jump_to(cpu, target);
+    GO(cpu, jump_to(cpu, target));
 }
 
 /* The usual CALL and RET, of 64-bit code, and all others. */
@@ -67,13 +64,13 @@ static const struct insn *op_call64(struct cpu *cpu, const struct insn *in)
     check_target(cpu, in, cpu->gpr[GPR_PAGE] + in->imm);
     ss64(cpu, in, sp, cpu->gpr[GPR_PAGE] + in->off + in->len);
     cpu->gpr[RSP] = sp;
-    return branch_to(cpu, in);
+    GO(cpu, branch_to(cpu, in));
 }
 static const struct insn *op_call(struct cpu *cpu, const struct insn *in)
 {
     check_target(cpu, in, cpu_wrap_rip(cpu, cpu->gpr[GPR_PAGE] + in->imm));
     push(cpu, in, in->opsize, cpu_next_rip(cpu, in));
-    return branch_to(cpu, in);
+    GO(cpu, branch_to(cpu, in));
 }
 static const struct insn *op_call_rm(struct cpu *cpu, const struct insn *in)
 {
@@ -82,7 +79,7 @@ static const struct insn *op_call_rm(struct cpu *cpu, const struct insn *in)
         mem_probe_push(cpu, in, in->opsize); /* of the two faults the stack's comes first */
     check_target(cpu, in, target);
     push(cpu, in, in->opsize, cpu_next_rip(cpu, in));
-    return jump_to(cpu, target);
+    GO(cpu, jump_to(cpu, target));
 }
 
 static const struct insn *op_ret64(struct cpu *cpu, const struct insn *in)
@@ -90,14 +87,14 @@ static const struct insn *op_ret64(struct cpu *cpu, const struct insn *in)
     uint64_t target = sl64(cpu, in, cpu->gpr[RSP]);
     check_target(cpu, in, target);
     cpu->gpr[RSP] += 8 + in->imm;
-    return jump_to(cpu, target);
+    GO(cpu, jump_to(cpu, target));
 }
 static const struct insn *op_ret(struct cpu *cpu, const struct insn *in)
 {
     uint64_t target = stack_load(cpu, in, 0, in->opsize);
     check_target(cpu, in, target);
     stack_move(cpu, (int64_t)(in->opsize + in->imm));
-    return jump_to(cpu, target);
+    GO(cpu, jump_to(cpu, target));
 }
 
 /*

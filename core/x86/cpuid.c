@@ -116,18 +116,23 @@ static struct cpuid_leaf caches(uint32_t index)
     }
 }
 
-/* Leaf 0x15: TSC / crystal as a fraction, where it is one of small numbers; else not enumerated (all zero). */
+/*
+ * Leaf 0x15: TSC / crystal as a fraction. Guests multiply the crystal's kHz by the numerator in 32 bits, so it must
+ * stay small: the last convergent of the continued fraction that does is right to better than one part in a million.
+ */
 static struct cpuid_leaf tsc_ratio(uint64_t tsc_hz)
 {
-    const uint64_t unit = 1000000;
-    if (!tsc_hz || tsc_hz % unit)
-        return (struct cpuid_leaf){0};
-    uint32_t a = (uint32_t)(tsc_hz / unit), b = LAPIC_TIMER_HZ / (uint32_t)unit, numerator = a, denominator = b;
-    while (b) { /* Euclid */
-        uint32_t rest = a % b;
+    const uint64_t largest = UINT32_MAX / (LAPIC_TIMER_HZ / 1000);
+    uint64_t numerator = 1, denominator = 0, last_numerator = 0, last_denominator = 1;
+    for (uint64_t a = tsc_hz, b = LAPIC_TIMER_HZ; b;) {
+        uint64_t n = a / b * numerator + last_numerator, d = a / b * denominator + last_denominator, rest = a % b;
+        if (n > largest)
+            break;
+        last_numerator = numerator, last_denominator = denominator;
+        numerator = n, denominator = d;
         a = b, b = rest;
     }
-    return (struct cpuid_leaf){.eax = denominator / a, .ebx = numerator / a, .ecx = LAPIC_TIMER_HZ};
+    return (struct cpuid_leaf){.eax = (uint32_t)denominator, .ebx = (uint32_t)numerator, .ecx = LAPIC_TIMER_HZ};
 }
 
 static struct cpuid_leaf basic(const struct cpu *cpu, uint32_t number, uint32_t index)

@@ -56,13 +56,27 @@ struct insn {
     uint8_t refs; /* data accesses it makes, for the statistics */
 };
 
-/* Builds that must not grow the stack by calls (sanitizers, no optimisation) come back to the loop instead. */
+/*
+ * Builds that can't count on tail calls (sanitizers, no optimisation) come back to the loop instead. gcc makes them
+ * when it optimises; clang has to be told. tests/test_tailcalls.sh looks at what came of it.
+ */
+#ifdef __clang__
+#define TAIL __attribute__((musttail))
+#else
+#define TAIL
+#endif
 #if defined(__SANITIZE_ADDRESS__) || !defined(__OPTIMIZE__)
 #define NEXT(cpu, in) return (void)(cpu), (in) + 1
-#define GO(cpu, in)   return (void)(cpu), (in)
+#define GO(cpu, next) return (void)(cpu), (next)
 #else
-#define NEXT(cpu, in) return (in)[1].fn((cpu), (in) + 1)
-#define GO(cpu, in)   return (in)->fn((cpu), (in))
+#define NEXT(cpu, in) TAIL return (in)[1].fn((cpu), (in) + 1)
+#define GO(cpu, next)                        \
+    do {                                     \
+        const struct insn *go_on = (next);   \
+        if (unlikely(!go_on))                \
+            return NULL;                     \
+        TAIL return go_on->fn((cpu), go_on); \
+    } while (0)
 #endif
 
 /* The instruction pointer of `in`, and of the one behind it, wrapped as the code size demands. */

@@ -6,6 +6,7 @@
  * next.
  */
 #include "x86/cpu.h"
+#include <errno.h>
 
 /* An engine of this kind is the CPU itself. */
 static struct cpu *cpu_of(struct engine *engine)
@@ -16,7 +17,7 @@ static struct cpu *cpu_of(struct engine *engine)
 static int probe(struct reason *why)
 {
     if (!__builtin_cpu_supports("sse4.2"))
-        return fail(why, 95 /* EOPNOTSUPP */, "the host's CPU lacks SSE4.2, which carries out the guest's");
+        return fail(why, EOPNOTSUPP, "the host's CPU lacks SSE4.2, which carries out the guest's");
     return 0;
 }
 
