@@ -46,6 +46,8 @@ needs_of_test() {
 needs_of_bench() {
     need gnuplot-nox command -v gnuplot
     need qemu-system-x86 command -v qemu-system-x86_64
+    need bochs command -v bochs
+    need bochs-term have_file /usr/lib/*/bochs/plugins/libbx_term_gui.so
 }
 
 for purpose in "$@"; do

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "suggest.h"
+#include "machine/suggest.h"
 
 int parse_size(const char *text, uint64_t *bytes, struct reason *why)
 {

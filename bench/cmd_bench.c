@@ -13,6 +13,7 @@
 
 #include "args.h"
 #include "bench_setup.h"
+#include "budget.h"
 #include "interrupt.h"
 #include "name_list.h"
 #include "progress.h"
@@ -44,10 +45,9 @@ struct plan {
     struct survey survey;
     struct subjects subjects;
     unsigned reps;
-    bool adapt;    /* fewer repetitions where they take long */
-    double budget; /* seconds for the whole bench, when adapting */
-    double begin;
-    unsigned rows_done; /* of workloads * subjects */
+    bool adapt;     /* fewer repetitions where they take long */
+    double seconds; /* for the whole bench, when adapting */
+    struct budget budget;
     unsigned timeouts[SUBJECTS_MAX];
 };
 
@@ -104,7 +104,7 @@ static int make_plan(struct plan *plan, const struct bench_options *o, struct re
     plan->suite = o->suite;
     plan->adapt = o->reps == 0;
     plan->reps = o->reps ? o->reps : o->quick ? 3 : 5;
-    plan->budget = o->quick ? 150 : 1100;
+    plan->seconds = o->quick ? 150 : 1100;
     if (!err && o->workloads)
         err = names_for_each(o->workloads, plan_workload, plan, why);
     for (unsigned i = 0; !err && !o->workloads && i < workload_count; i++) {
@@ -122,13 +122,6 @@ static int make_plan(struct plan *plan, const struct bench_options *o, struct re
     if (!err && plan->subjects.count == 0)
         err = fail(why, EINVAL, "no engine works here; `virtlab doctor` says why");
     return err;
-}
-
-/* What is left of the time, in equal shares; late rows profit from what earlier ones left. */
-static double share(const struct plan *plan)
-{
-    double left = plan->budget - (now_seconds() - plan->begin);
-    return left / (plan->workloads * plan->subjects.count - plan->rows_done);
 }
 
 /* After so many time-outs a subject is thought to hang always, and the time is better spent on others. */
@@ -153,8 +146,9 @@ static int bench_workload(struct plan *plan, const struct bench_setup *setup, co
     for (unsigned i = 0; !err && !interrupt_signal() && i < plan->subjects.count; i++) {
         const struct subject *subject = &plan->subjects.subject[i];
         progress_next(progress, workload->name, subject->name);
-        pairs_run(&row, &baseline, subject, setup, plan->reps, share(plan), plan->adapt);
-        plan->rows_done++;
+        double begin = now_seconds();
+        pairs_run(&row, &baseline, subject, setup, plan->reps, budget_share(&plan->budget, i), plan->adapt);
+        budget_spend(&plan->budget, i, now_seconds() - begin, row.seconds.n);
         plan->timeouts[i] += row.timed_out;
         skip_if_hopeless(plan, i);
         err = results_row(results, plan->suite, &row, why);
@@ -175,12 +169,12 @@ static int bench_all(struct plan *plan, const struct bench_setup *setup, struct 
     host_describe(&host);
     int err = results_host(results, &host, &plan->survey, setup->full, why);
     host_free(&host);
-    plan->begin = now_seconds();
+    budget_start(&plan->budget, plan->seconds, plan->reps, &plan->subjects, plan->workloads);
     progress_begin(&progress, plan->workloads * (plan->subjects.count + 1));
     for (unsigned i = 0; !err && !interrupt_signal() && i < plan->workloads; i++)
         err = bench_workload(plan, setup, plan->workload[i], results, &progress, why);
     progress_clear(&progress);
-    int end_err = results_end(results, !err && !interrupt_signal(), now_seconds() - plan->begin, why);
+    int end_err = results_end(results, !err && !interrupt_signal(), now_seconds() - plan->budget.begin, why);
     return err ? err : end_err;
 }
 

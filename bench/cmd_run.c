@@ -9,6 +9,7 @@
 #include "commands.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "args.h"
@@ -88,10 +89,18 @@ static int find_files(struct run_request *request, char kernel[PATH_MAX], char i
 {
     int err = 0;
     if (!request->kernel) {
-        bool paravirtual = request->engine->capabilities & ENGINE_PARAVIRTUAL;
-        err = guest_file(paravirtual ? GUEST_KERNEL_PV : GUEST_KERNEL, kernel, why);
+        unsigned can = request->engine->capabilities;
+        bool flat = !(can & (ENGINE_OS | ENGINE_PARAVIRTUAL));
+        char name[NAME_MAX];
+        snprintf(name, sizeof name, "%s", can & ENGINE_PARAVIRTUAL ? GUEST_KERNEL_PV : GUEST_KERNEL);
+        if (flat && request->word_count == 0)
+            return fail(why, EINVAL, "%s runs no OS: which workload, of class compute or memory?",
+                        request->engine->name);
+        if (flat)
+            snprintf(name, sizeof name, GUEST_FLAT, request->words[0]);
+        err = guest_file(name, kernel, why);
         request->kernel = kernel;
-        if (!err && !request->initrd) {
+        if (!err && !flat && !request->initrd) {
             err = guest_file(GUEST_INITRD, initrd, why);
             request->initrd = initrd;
         }

@@ -14,6 +14,7 @@
 /* The names in that folder, as guest/Makefile makes them. */
 #define GUEST_KERNEL    "kernel.elf"    /* for every technique but the next */
 #define GUEST_KERNEL_PV "kernel-pv.elf" /* for paravirtualization */
+#define GUEST_FLAT      "flat/%s.elf"   /* one workload with its runtime, for engines that can't run an OS */
 #define GUEST_INITRD    "initrd.cpio"
 #define GUEST_TEXT      "share/text" /* what %file% stands for natively */
 

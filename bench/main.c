@@ -11,8 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "machine/suggest.h"
 #include "status.h"
-#include "suggest.h"
 
 static const struct command {
     const char *name;
@@ -37,13 +37,6 @@ static void print_usage(FILE *out)
           "  virtlab doctor\n"
           "  virtlab run --engine emulate sieve 10\n",
           out);
-}
-
-int status_error(const char *command, const struct reason *why)
-{
-    fflush(stdout);
-    fprintf(stderr, "virtlab%s%s: %s\n", *command ? " " : "", command, why->text);
-    return STATUS_ERROR;
 }
 
 static int unknown_command(const char *name)

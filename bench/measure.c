@@ -29,7 +29,7 @@ void measure(const struct subject *subject, const struct bench_setup *setup, con
     }
     switch (subject->kind) {
     case SUBJECT_NATIVE: measure_native(setup, workload, outcome); break;
-    case SUBJECT_ENGINE: measure_engine(subject->engine, setup, workload, outcome); break;
+    case SUBJECT_ENGINE: measure_engine(subject, setup, workload, outcome); break;
     case SUBJECT_PEER: measure_peer(subject->peer, setup, workload, outcome); break;
     }
     /* Whoever left a reason but no status failed. */

@@ -42,6 +42,7 @@ struct subject {
     enum subject_kind kind;
     const char *name, *technique;
     const struct engine_ops *engine; /* or */
+    char given[256];                 /* how --engine finds it again: its name, or a shared object's path */
     const struct peer *peer;
     struct reason missing; /* why it can't run here; empty when it can */
 };
@@ -59,8 +60,8 @@ bool outcome_take(struct outcome *outcome, const struct workload_def *workload, 
 
 /* The three kinds; each in a file of its name. */
 void measure_native(const struct bench_setup *setup, const struct workload_def *workload, struct outcome *outcome);
-void measure_engine(const struct engine_ops *engine, const struct bench_setup *setup,
-                    const struct workload_def *workload, struct outcome *outcome);
+void measure_engine(const struct subject *subject, const struct bench_setup *setup, const struct workload_def *workload,
+                    struct outcome *outcome);
 void measure_peer(const struct peer *peer, const struct bench_setup *setup, const struct workload_def *workload,
                   struct outcome *outcome);
 

@@ -17,12 +17,16 @@
 /* The process outlives its own time limit by so much, to write its statistics and reason. */
 enum { GRACE = 10 };
 
-static bool is_runnable(const struct engine_ops *engine, struct outcome *outcome)
+/* Does the engine offer what the workload needs? */
+static bool is_runnable(const struct engine_ops *engine, const struct workload_def *workload, struct outcome *outcome)
 {
-    if (engine->capabilities & (ENGINE_OS | ENGINE_PARAVIRTUAL))
+    unsigned wanted = ENGINE_OS | ENGINE_PARAVIRTUAL;
+    if (workload->personality == FLAT_OK)
+        wanted |= ENGINE_FLAT;
+    if (engine->capabilities & wanted)
         return true;
     outcome->status = OUTCOME_NA;
-    fail(&outcome->why, ENOTSUP, "%s can't run an operating system, which this workload's image needs", engine->name);
+    fail(&outcome->why, ENOTSUP, "needs an operating system; %s runs the flat personality only", engine->name);
     return false;
 }
 
@@ -59,7 +63,7 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
     json_decref(stats);
 }
 
-static void run_once(const struct engine_ops *engine, const struct bench_setup *setup,
+static void run_once(const struct subject *subject, const struct bench_setup *setup,
                      const struct workload_def *workload, const struct words *words, struct outcome *outcome)
 {
     char timeout[32], stats[PATH_MAX];
@@ -69,7 +73,7 @@ static void run_once(const struct engine_ops *engine, const struct bench_setup *
         return;
     }
     unlink(stats);
-    char *argv[16 + WORKLOAD_WORDS_MAX] = {"/proc/self/exe", "run",   "--engine", (char *)engine->name,
+    char *argv[16 + WORKLOAD_WORDS_MAX] = {"/proc/self/exe", "run",   "--engine", (char *)subject->given,
                                            "--timeout",      timeout, "--stats",  stats};
     unsigned count = 8;
     if (workload->need == NEED_DISK) {
@@ -91,14 +95,14 @@ static void run_once(const struct engine_ops *engine, const struct bench_setup *
     unlink(stats);
 }
 
-void measure_engine(const struct engine_ops *engine, const struct bench_setup *setup,
-                    const struct workload_def *workload, struct outcome *outcome)
+void measure_engine(const struct subject *subject, const struct bench_setup *setup, const struct workload_def *workload,
+                    struct outcome *outcome)
 {
     struct words words;
-    if (!is_runnable(engine, outcome))
+    if (!is_runnable(subject->engine, workload, outcome))
         return;
     if (words_expand(workload_args(setup, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
         return;
-    run_once(engine, setup, workload, &words, outcome);
+    run_once(subject, setup, workload, &words, outcome);
     words_free(&words);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * results.h - results.jsonl, schema version 1: one JSON object a line, written as soon as it is known, so that a bench
- * that is cut short leaves what it has. docs/results.md describes the fields; reports/ reads them.
+ * that is cut short leaves what it has. reports/virtlab_report/results.py reads it.
  */
 #ifndef BENCH_RESULTS_H
 #define BENCH_RESULTS_H

@@ -3,6 +3,7 @@
 #include "subjects.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <virtlab/engine.h>
@@ -19,11 +20,12 @@ static void settle(struct subject *subject, int err)
         subject->missing.text[0] = '\0';
 }
 
-static struct subject probe_engine(const struct engine_ops *engine)
+static struct subject probe_engine(const struct engine_ops *engine, const char *given)
 {
     struct subject subject = {
         .kind = SUBJECT_ENGINE, .name = engine->name, .technique = engine->technique, .engine = engine};
     settle(&subject, engine->probe(&subject.missing));
+    snprintf(subject.given, sizeof subject.given, "%s", given);
     return subject;
 }
 
@@ -31,7 +33,7 @@ void survey_engines(struct survey *survey)
 {
     memset(survey, 0, sizeof *survey);
     for (unsigned i = 0; engines[i] && i < SUBJECTS_MAX; i++)
-        survey->engine[survey->engines++] = probe_engine(engines[i]);
+        survey->engine[survey->engines++] = probe_engine(engines[i], engines[i]->name);
     for (unsigned i = 0; peers[i] && i < PEERS_MAX; i++) {
         struct subject *subject = &survey->peer[survey->peers++];
         *subject =
@@ -105,7 +107,7 @@ static int add_engine(void *context, const char *name, struct reason *why)
     const struct engine_ops *engine = engine_find(name, why);
     if (!engine)
         return -EINVAL;
-    struct subject subject = probe_engine(engine);
+    struct subject subject = probe_engine(engine, name);
     return add(context, &subject, why);
 }
 

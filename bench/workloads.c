@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "suggest.h"
+#include "machine/suggest.h"
 
 const struct workload_def workloads[] = {
 #define WORKLOAD(row, binary, class, personality, quick, full, need, text) \

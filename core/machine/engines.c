@@ -5,6 +5,7 @@
  * A new engine is one line in engines.h and one in the table below; an engine of a lab stays in a .so of its own.
  */
 #include "machine/engines.h"
+#include "machine/suggest.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,49 +16,16 @@ const struct engine_ops *const engines[] = {
     NULL,
 };
 
-#define NAME_LONGEST 31 /* of the names that edit_distance() looks at */
-
-/* How many characters must be inserted, removed or replaced to make `a` into `b` (Levenshtein), row by row. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-    size_t len_a = strnlen(a, NAME_LONGEST), len_b = strnlen(b, NAME_LONGEST);
-    unsigned row[NAME_LONGEST + 1];
-
-    for (unsigned j = 0; j <= len_b; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= len_a; i++) {
-        unsigned diagonal = row[0]++;
-
-        for (unsigned j = 1; j <= len_b; j++) {
-            unsigned replace = diagonal + (a[i - 1] != b[j - 1]), insert_or_remove;
-
-            insert_or_remove = (row[j] < row[j - 1] ? row[j] : row[j - 1]) + 1;
-            diagonal = row[j];
-            row[j] = replace < insert_or_remove ? replace : insert_or_remove;
-        }
-    }
-    return row[len_b];
-}
-
 /* The engine or technique whose name is nearest to `name`, or NULL when none is near. */
 static const char *nearest(const char *name)
 {
-    const char *best = NULL;
-    unsigned best_distance = (unsigned)strnlen(name, NAME_LONGEST) / 3 + 2; /* further off is no typing error */
+    struct suggestion near = suggest_for(name);
 
     for (unsigned i = 0; engines[i]; i++) {
-        const char *candidate[2] = {engines[i]->name, engines[i]->technique};
-
-        for (unsigned j = 0; j < 2; j++) {
-            unsigned distance = edit_distance(name, candidate[j]);
-
-            if (distance < best_distance) {
-                best_distance = distance;
-                best = candidate[j];
-            }
-        }
+        suggest_add(&near, engines[i]->name);
+        suggest_add(&near, engines[i]->technique);
     }
-    return best;
+    return near.best;
 }
 
 /* The members that the machine calls without asking whether they are there. */

@@ -3,7 +3,7 @@
  * suggest.c - the known name that is nearest to a mistyped one, by Levenshtein's distance: the number of letters to
  * insert, delete or change. Called wherever a name that the user typed isn't found.
  */
-#include "suggest.h"
+#include "machine/suggest.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* suggest.h - "did you mean ...?" for a mistyped name of an option, engine or workload. */
-#ifndef BENCH_SUGGEST_H
-#define BENCH_SUGGEST_H
+#ifndef VIRTLAB_MACHINE_SUGGEST_H
+#define VIRTLAB_MACHINE_SUGGEST_H
 
 struct suggestion {
     const char *wanted;
