@@ -132,6 +132,8 @@ static void random_registers(struct oracle_regs *in, struct oracle_random *r)
     if (oracle_once_in(r, 2)) /* else RSP is a number like any other */
         in->gpr[RSP] = ORACLE_STACK + PAGE_SIZE + 8 * oracle_below(r, 64);
     in->rflags = (oracle_random(r) & (FLAGS_STATUS | FLAG_DF | FLAG_ID)) | FLAG_ONE | FLAG_IF;
+    if (oracle_once_in(r, 16))
+        in->rflags |= FLAG_AC; /* unaligned accesses fault */
     in->mxcsr = 0x1f80;
     for (unsigned i = 0; i < sizeof(in->xmm) / 8; i++) {
         uint64_t value = oracle_value(r, 8);

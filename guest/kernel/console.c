@@ -103,6 +103,7 @@ void console_irq(void)
 void console_init(void)
 {
     pic_enable(IRQ_UART);
+    console_irq(); /* of bytes that came before the PIC was set up it has forgotten the edge */
 }
 
 /* Waits for input, with interrupts off so that none is missed. */
