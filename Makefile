@@ -40,6 +40,7 @@ all_objects   := $(core_objects) $(bench_objects) $(helper_objects) $(test_progr
 
 .PHONY: all virtlab guest bench bench-quick report test tests doctor list labs clean help setup format check-format
 .DEFAULT_GOAL := all
+.SECONDARY: # objects stay
 
 all: virtlab guest tests ## build everything: the command, the guest, the test programs
 

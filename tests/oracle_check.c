@@ -53,12 +53,14 @@ void oracle_load_code(struct oracle *o, uint64_t at, const uint8_t *code, size_t
 
 static bool is_memory_fault(const struct oracle_outcome *out)
 {
-    return out->vector == VEC_PF || out->vector == VEC_GP;
+    return out->vector == VEC_PF || out->vector == VEC_GP || out->vector == VEC_SS || out->vector == VEC_AC;
 }
 
+/* When an access has two things wrong, an alignment and another, the CPU chooses. */
 static bool same_exception(const struct oracle_outcome *a, const struct oracle_outcome *b, uint32_t undefined)
 {
-    if ((undefined & UNDEFINED_FAULT) && is_memory_fault(a) && is_memory_fault(b))
+    bool may_differ = (undefined & UNDEFINED_FAULT) || (a->vector == VEC_AC) != (b->vector == VEC_AC);
+    if (may_differ && is_memory_fault(a) && is_memory_fault(b))
         return true;
     return a->vector == b->vector && a->error == b->error && a->cr2 == b->cr2;
 }

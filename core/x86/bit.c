@@ -156,31 +156,50 @@ static const struct insn *op_cmpxchg(struct cpu *cpu, const struct insn *in)
     return in + 1;
 }
 
-/* CMPXCHG8B and CMPXCHG16B: halves of 4 or 8 bytes. Of the flags only ZF changes. */
-static const struct insn *op_cmpxchg_pair(struct cpu *cpu, const struct insn *in)
+/* Of the flags CMPXCHG8B and CMPXCHG16B change only ZF. */
+static void set_zf(struct cpu *cpu, bool equal)
 {
-    unsigned half = in->op;
-    uint64_t at = operand_address(cpu, in, half * 2, ACCESS_WRITE);
-    if (half == 8 && (at & 15))
-        cpu_raise_error(cpu, in, VEC_GP, 0);
-    mem_probe_write(cpu, in, at, half * 2);
-    uint64_t low = mem_load(cpu, in, at, half), high = mem_load(cpu, in, at + half, half);
-    bool equal = low == reg_read(cpu, RAX, half) && high == reg_read(cpu, RDX, half);
-    mem_store(cpu, in, at, half, equal ? cpu->gpr[RBX] : low);
-    mem_store(cpu, in, at + half, half, equal ? cpu->gpr[RCX] : high);
-    if (!equal) {
-        reg_write(cpu, RAX, half, low);
-        reg_write(cpu, RDX, half, high);
-    }
     uint32_t flags = flags_get(&cpu->lf) & ~FLAG_ZF;
     flags_set(&cpu->lf, flags | (equal ? FLAG_ZF : 0));
+}
+
+static const struct insn *op_cmpxchg8b(struct cpu *cpu, const struct insn *in)
+{
+    uint64_t at = operand_address(cpu, in, 8, ACCESS_WRITE), found = lm64(cpu, in, at);
+    uint64_t expected = cpu->gpr[RDX] << 32 | (uint32_t)cpu->gpr[RAX];
+    uint64_t wanted = cpu->gpr[RCX] << 32 | (uint32_t)cpu->gpr[RBX];
+    bool equal = found == expected;
+    st64(cpu, in, at, equal ? wanted : found);
+    if (!equal) {
+        reg_write(cpu, RAX, 4, found);
+        reg_write(cpu, RDX, 4, found >> 32);
+    }
+    set_zf(cpu, equal);
+    return in + 1;
+}
+
+/* Its operand is aligned, so that both halves lie in one page. */
+static const struct insn *op_cmpxchg16b(struct cpu *cpu, const struct insn *in)
+{
+    uint64_t at = operand_address(cpu, in, 16, ACCESS_WRITE);
+    if (at & 15)
+        cpu_raise_error(cpu, in, VEC_GP, 0);
+    uint64_t low = lm64(cpu, in, at), high = lm64(cpu, in, at + 8);
+    bool equal = low == cpu->gpr[RAX] && high == cpu->gpr[RDX];
+    st64(cpu, in, at, equal ? cpu->gpr[RBX] : low);
+    st64(cpu, in, at + 8, equal ? cpu->gpr[RCX] : high);
+    if (!equal) {
+        cpu->gpr[RAX] = low;
+        cpu->gpr[RDX] = high;
+    }
+    set_zf(cpu, equal);
     return in + 1;
 }
 
 static bool select_exchange(const struct decoded *d, struct insn *in)
 {
-    in->op = (uint8_t)d->arg;
-    in->fn = d->arg ? op_cmpxchg_pair : d->z.mnemonic == ZYDIS_MNEMONIC_XADD ? op_xadd : op_cmpxchg;
+    static insn_fn *const fn[] = {op_xadd, op_cmpxchg, op_cmpxchg8b, op_cmpxchg16b};
+    in->fn = fn[d->arg];
     return true;
 }
 
@@ -197,9 +216,9 @@ const struct family_row family_bit[] = {
     {ZYDIS_MNEMONIC_BSR, select_scan, 1},
     {ZYDIS_MNEMONIC_POPCNT, select_popcnt, 0},
     {ZYDIS_MNEMONIC_XADD, select_exchange, 0},
-    {ZYDIS_MNEMONIC_CMPXCHG, select_exchange, 0},
-    {ZYDIS_MNEMONIC_CMPXCHG8B, select_exchange, 4},
-    {ZYDIS_MNEMONIC_CMPXCHG16B, select_exchange, 8},
+    {ZYDIS_MNEMONIC_CMPXCHG, select_exchange, 1},
+    {ZYDIS_MNEMONIC_CMPXCHG8B, select_exchange, 2},
+    {ZYDIS_MNEMONIC_CMPXCHG16B, select_exchange, 3},
     SET(O),
     SET(NO),
     SET(B),
