@@ -113,10 +113,15 @@ static const struct insn *op_ins(struct cpu *cpu, const struct insn *in)
         fill_exit(cpu, port, size, true, count);
         cpu_unwind(cpu, in, UNWIND_EXIT);
     }
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t value = 0;
-        memcpy(&value, cpu->io_data + i * size, size);
-        mem_store(cpu, in, at + i * size, size, value);
+    uint8_t *direct = string_direct(cpu, at, true);
+    if (direct && count > 1) {
+        memcpy(direct, cpu->io_data, count * size);
+    } else {
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t value = 0;
+            memcpy(&value, cpu->io_data + i * size, size);
+            mem_store(cpu, in, at + i * size, size, value);
+        }
     }
     cpu->latch.port_valid = false;
     return burst_done(cpu, in, RDI, count);
@@ -130,9 +135,14 @@ static const struct insn *op_outs(struct cpu *cpu, const struct insn *in)
     check_port(cpu, in, port, size);
     uint64_t at = string_address(cpu, in, in->seg, RSI, ACCESS_READ);
     uint64_t count = string_burst(cpu, in, at, VM_IO_MAX / size);
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t value = mem_load(cpu, in, at + i * size, size);
-        memcpy(cpu->io_data + i * size, &value, size);
+    const uint8_t *direct = string_direct(cpu, at, false);
+    if (direct && count > 1) {
+        memcpy(cpu->io_data, direct, count * size);
+    } else {
+        for (uint64_t i = 0; i < count; i++) {
+            uint64_t value = mem_load(cpu, in, at + i * size, size);
+            memcpy(cpu->io_data + i * size, &value, size);
+        }
     }
     fill_exit(cpu, port, size, false, count);
     cpu->exit_ready = true;

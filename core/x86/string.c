@@ -42,13 +42,6 @@ static inline __attribute__((always_inline)) const struct insn *repeat(struct cp
     return in + 1;
 }
 
-/* The host memory behind `at`, if an access of this kind may go straight to it. */
-static inline uint8_t *direct(struct cpu *cpu, uint64_t at, bool write)
-{
-    const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];
-    return (write ? e->write : e->read) == (at & PAGE_MASK) ? (uint8_t *)(at + e->addend) : NULL;
-}
-
 /*
  * Copies forward element by element in effect: with an overlap that lets the copy see its own output (the classical way
  * to fill memory) it must really go by elements.
@@ -73,7 +66,7 @@ static uint64_t step_movs(struct cpu *cpu, const struct insn *in, bool *stop)
     (void)stop;
     uint64_t from = string_address(cpu, in, in->seg, RSI, ACCESS_READ);
     uint64_t to = string_address(cpu, in, SEG_ES, RDI, ACCESS_WRITE), count = 1;
-    uint8_t *source = direct(cpu, from, false), *destination = direct(cpu, to, true);
+    uint8_t *source = string_direct(cpu, from, false), *destination = string_direct(cpu, to, true);
     if (source && destination)
         count = least(string_burst(cpu, in, from, PAGE_SIZE), string_burst(cpu, in, to, PAGE_SIZE));
     if (count > 1)
@@ -99,7 +92,7 @@ static uint64_t step_stos(struct cpu *cpu, const struct insn *in, bool *stop)
 {
     (void)stop;
     uint64_t to = string_address(cpu, in, SEG_ES, RDI, ACCESS_WRITE), count = 1;
-    uint8_t *destination = direct(cpu, to, true);
+    uint8_t *destination = string_direct(cpu, to, true);
     if (destination)
         count = string_burst(cpu, in, to, PAGE_SIZE);
     if (count > 1)

@@ -51,6 +51,13 @@ static inline uint64_t string_burst(const struct cpu *cpu, const struct insn *in
     return fits ? fits : 1;
 }
 
+/* The host memory behind `at`, if an access of this kind may go straight to it. */
+static inline uint8_t *string_direct(struct cpu *cpu, uint64_t at, bool write)
+{
+    const struct tlb_entry *e = &cpu->tlb_data[tlb_index(at)];
+    return (write ? e->write : e->read) == (at & PAGE_MASK) ? (uint8_t *)(at + e->addend) : NULL;
+}
+
 /* Takes the source's segment (DS, or as a prefix says) from the hidden operand. */
 static inline void string_segment(const struct decoded *d, struct insn *in)
 {
