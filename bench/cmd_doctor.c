@@ -5,6 +5,7 @@
  * Read next: doctor_kernel.c, the questions to the kernel.
  */
 #include "commands.h"
+#include "emulate/unicorn/findings.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,17 @@ static void print_subjects(const char *title, json_t *list)
     json_decref(list);
 }
 
+/* The library that emulate/unicorn stands on, by what it was seen to do: versions differ, and none says so itself. */
+static void print_unicorn(void)
+{
+    size_t count;
+    const struct unicorn_finding *finding = unicorn_findings(&count);
+
+    printf("\nUnicorn %s, as tried just now\n", unicorn_version_text());
+    for (size_t i = 0; i < count; i++)
+        printf("  %-34s %-5s %s\n", finding[i].name, finding[i].ok ? "yes" : "WRONG", finding[i].seen);
+}
+
 static void print_tools(void)
 {
     char missing[512] = "", path[512];
@@ -165,6 +177,7 @@ int cmd_doctor(int argc, char **argv)
     survey_engines(&survey);
     print_subjects("Engines", survey_engines_json(&survey));
     survey_all_peers(&survey);
+    print_unicorn();
     print_subjects("Peers", survey_peers_json(&survey));
     print_tools();
     host_free(&host);

@@ -8,5 +8,6 @@
 #include <virtlab/engine.h>
 
 extern const struct engine_ops emulate_interp;
+extern const struct engine_ops emulate_unicorn;
 
 #endif
