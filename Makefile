@@ -15,7 +15,7 @@ BUILD   := build$(if $(variant),/$(variant))
 GUEST   := $(CURDIR)/build/guest
 OUT     ?= build/results
 
-CPPFLAGS += -D_GNU_SOURCE -Iinclude -Icore -I.
+CPPFLAGS += -D_GNU_SOURCE -Iinclude -Icore -Itests
 CFLAGS   ?= -O2 -g
 # No frame is kept and no FP contraction made: handlers jump to each other (core/x86/insn.h), guests' sums must be exact.
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -fno-strict-aliasing -fomit-frame-pointer -ffp-contract=off
@@ -36,9 +36,9 @@ bench_objects := $(bench_sources:%.c=$(BUILD)/obj/%.o)
 helper_objects := $(test_helpers:%.c=$(BUILD)/obj/%.o)
 bench_parts   := $(filter-out $(BUILD)/obj/bench/main.o,$(bench_objects))
 tests         := $(test_programs:tests/%.c=$(BUILD)/tests/%)
-all_objects   := $(core_objects) $(bench_objects) $(helper_objects) $(test_programs:%.c=$(BUILD)/obj/%.o)
+all_objects   := $(core_objects) $(bench_objects) $(helper_objects) $(test_programs:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/fuzz/fuzz_cpu.o
 
-.PHONY: all virtlab guest bench bench-quick report test tests doctor list labs clean help setup format check-format
+.PHONY: all virtlab guest bench bench-quick report fuzz-cpu test tests doctor list labs clean help setup format check-format
 .DEFAULT_GOAL := all
 .SECONDARY: # objects stay
 
@@ -85,6 +85,12 @@ $(BUILD)/obj/tests/%.o: | build/setup.test
 $(BUILD)/tests/%: $(BUILD)/obj/tests/%.o $(helper_objects) $(bench_parts) $(BUILD)/libvirtlab.a
 	@mkdir -p $(@D)
 	@$(CC) $(CFLAGS) $(LDFLAGS) -rdynamic -o $@ $< $(helper_objects) $(bench_parts) $(BUILD)/libvirtlab.a -lcunit $(LDLIBS)
+
+$(BUILD)/fuzz_cpu: $(BUILD)/obj/tests/fuzz/fuzz_cpu.o $(helper_objects) $(BUILD)/libvirtlab.a
+	@$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcunit $(LDLIBS)
+
+fuzz-cpu: $(BUILD)/fuzz_cpu ## a million random programs on this processor and the software CPU; ARGS="--programs N --seed S"
+	@$(BUILD)/fuzz_cpu $(ARGS)
 
 test: virtlab guest tests | build/setup.test ## run all tests; TESTS="name ..." runs some
 	@VIRTLAB_GUEST=$(GUEST) tests/run.sh $(BUILD) $(TESTS)

@@ -226,15 +226,19 @@ struct oracle {
     struct oracle_cpu *host, *guest;
     struct oracle_memory *image; /* for trials */
     uint64_t seed;
-    unsigned rounds; /* per row */
-    unsigned shown;  /* failures printed so far in this test */
+    unsigned rounds;     /* per row */
+    uint64_t not_judged; /* runs that would have touched memory of this process that isn't the oracle's */
+    unsigned shown;      /* failures printed so far in this test */
 };
 
 int oracle_open(struct oracle *o, struct reason *why) MUST_CHECK;
 void oracle_close(struct oracle *o);
 /* Code into both CPUs, INT3 in all the rest of the code pages. */
 void oracle_load_code(struct oracle *o, uint64_t at, const uint8_t *code, size_t length);
-/* Runs the loaded code on both with this input; true when both agree but for the undefined flags. */
+/*
+ * Runs the loaded code on both with this input; true when both agree but for the undefined flags, or when the host
+ * can't be asked (not_judged).
+ */
 bool oracle_agree(struct oracle *o, const struct oracle_regs *in, const struct oracle_memory *image, uint32_t undefined,
                   struct oracle_outcome *host, struct oracle_outcome *guest);
 /* Prints input and both outputs, differences marked. Memory differences are taken from the CPUs' memories. */

@@ -3,7 +3,7 @@
  * oracle_cases_sse.c - SSE and SSE2 instructions for the oracle, a row for each form: mostly to mix them into random
  * programs; the SSE tests proper are elsewhere.
  */
-#include "oracle_arrange.h"
+#include "oracle.h"
 
 #define M(name) ZYDIS_MNEMONIC_##name
 /* 128-bit operands in memory must be aligned. */
@@ -50,7 +50,7 @@ static const struct oracle_row sse_rows[] = {
     {M(MOVLHPS), "Vx,Xx", 0, NULL}, {M(MOVNTDQ), "Mx,Vx", ROW_ALIGNED, NULL}, {M(MOVNTPS), "Mx,Vx", ROW_ALIGNED, NULL},
     {M(PMOVMSKB), "Gd,Xx", 0, NULL}, {M(MOVMSKPS), "Gd,Xx", 0, NULL}, {M(MOVMSKPD), "Gd,Xx", 0, NULL},
     {M(PINSRW), "Vx,Rd,Ib", 0, NULL}, {M(PINSRW), "Vx,Mw,Ib", 0, NULL}, {M(PEXTRW), "Gd,Xx,Ib", 0, NULL},
-    {M(MASKMOVDQU), "Vx,Xx", ROW_ALONE, arrange_string},
+    /* Not MASKMOVDQU: where it faults, and with which address, is left to the CPU. */
 };
 /* clang-format on */
 const struct oracle_group oracle_sse = {"sse", sse_rows, ARRAY_SIZE(sse_rows)};

@@ -160,7 +160,18 @@ static bool has_error_code(unsigned vector)
     return vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC;
 }
 
-/* Registers at the exception: the general ones are still there, the others are in the frame. */
+static void take_registers(const struct cpu_state *s, struct oracle_regs *regs)
+{
+    memcpy(regs->gpr, s->gpr, sizeof(regs->gpr));
+    memcpy(regs->xmm, s->fpu.xmm, sizeof(regs->xmm));
+    regs->mxcsr = s->fpu.mxcsr;
+    regs->fs_base = s->seg[SEG_FS].base;
+    regs->gs_base = s->seg[SEG_GS].base;
+    regs->rip = s->rip;
+    regs->rflags = s->rflags;
+}
+
+/* After an exception most registers are still as they were; the frame holds the others. */
 static void take_frame(struct guest *g, const struct cpu_state *s, struct oracle_outcome *out)
 {
     out->vector = (int)((s->rip - 1 - KERNEL - HANDLERS) / 8);
@@ -168,14 +179,9 @@ static void take_frame(struct guest *g, const struct cpu_state *s, struct oracle
     if (has_error_code((unsigned)out->vector))
         out->error = (uint32_t)*frame++;
     out->cr2 = out->vector == VEC_PF ? s->cr2 : 0;
-    memcpy(out->regs.gpr, s->gpr, sizeof(out->regs.gpr));
     out->regs.rip = frame[0];
     out->regs.rflags = frame[2];
     out->regs.gpr[RSP] = frame[3];
-    out->regs.fs_base = s->seg[SEG_FS].base;
-    out->regs.gs_base = s->seg[SEG_GS].base;
-    out->regs.mxcsr = s->fpu.mxcsr;
-    memcpy(out->regs.xmm, s->fpu.xmm, sizeof(out->regs.xmm));
 }
 
 static void guest_run(struct oracle_cpu *cpu, const struct oracle_regs *in, struct oracle_outcome *out)
@@ -192,12 +198,11 @@ static void guest_run(struct oracle_cpu *cpu, const struct oracle_regs *in, stru
     }
     cpu_run(g->software, &exit, BUDGET);
     cpu_get_state(g->software, &end);
+    take_registers(&end, &out->regs);
     if (exit.kind == VM_EXIT_HLT && end.rip > KERNEL + HANDLERS && end.rip <= KERNEL + HANDLERS + 256 * 8) {
         take_frame(g, &end, out);
     } else if (exit.kind == VM_EXIT_INTERRUPTED) {
         out->vector = ORACLE_HUNG;
-        memcpy(out->regs.gpr, end.gpr, sizeof(end.gpr));
-        out->regs.rip = end.rip, out->regs.rflags = end.rflags;
     } else {
         snprintf(out->dead, sizeof(out->dead), "exit %d at RIP 0x%llx %.60s", (int)exit.kind,
                  (unsigned long long)end.rip, exit.why.text);

@@ -43,8 +43,6 @@ struct oracle_host_context {
     uint64_t host_gs;        /* 448 */
     uint64_t host_mxcsr;     /* 456 */
     uint64_t armed;          /* 464: the code is running */
-    uint64_t seen_fs;        /* 472: the bases when a signal came */
-    uint64_t seen_gs;        /* 480 */
 };
 _Static_assert(offsetof(struct oracle_host_context, rip) == 136, "the assembler's offsets");
 _Static_assert(offsetof(struct oracle_host_context, xmm) == 176, "the assembler's offsets");
@@ -57,7 +55,7 @@ static uint64_t runs, runs_seen; /* watchdog: has it been the same run for a who
 
 void oracle_host_enter(void);
 void oracle_host_signal(int number, siginfo_t *info, void *context);
-bool oracle_host_capture(int number, siginfo_t *info, void *context);
+bool oracle_host_capture(int number, siginfo_t *info, void *context, uint64_t fs_base, uint64_t gs_base);
 
 /* clang-format off */
 __asm__(
@@ -92,33 +90,31 @@ __asm__(
 
     ".globl oracle_host_signal\n"
     ".type oracle_host_signal, @function\n"
-    "oracle_host_signal:\n"
-    "    pushq $0x202; popfq\n" /* the kernel clears DF alone; AC would make unaligned accesses fault */
-    "    push %rbx\n"
+    "oracle_host_signal:\n" /* returning, it needs to keep no register: sigreturn restores them all */
+    "    pushfq; andq $~0x40400, (%rsp); popfq\n" /* AC, DF: C code wants them clear (ID isn't restored: keep it) */
     "    lea oracle_host_context(%rip), %rbx\n"
+    "    xor %r14d, %r14d\n"
     "    cmpq $0, 464(%rbx)\n"
     "    je 1f\n"
     "    cmpq $0, 168(%rbx)\n"
     "    je 1f\n"
-    "    rdfsbase %rax; mov %rax, 472(%rbx)\n"
-    "    rdgsbase %rax; mov %rax, 480(%rbx)\n"
+    "    rdfsbase %r12; rdgsbase %r13\n" /* in registers, not in memory: a signal may come during a signal */
     "    mov 440(%rbx), %rax; wrfsbase %rax\n"
     "    mov 448(%rbx), %rax; wrgsbase %rax\n"
-    "1:  call oracle_host_capture\n"
+    "    mov $1, %r14d\n"
+    "1:  mov %r12, %rcx; mov %r13, %r8\n"
+    "    sub $8, %rsp; call oracle_host_capture; add $8, %rsp\n"
     "    test %al, %al\n"
     "    jz 2f\n"
+    "    pushq $0x202; popfq\n" /* the run is over: leave the signal stack for good */
     "    ldmxcsr 456(%rbx)\n"
-    "    mov 432(%rbx), %rsp\n" /* leave the signal stack for good */
+    "    mov 432(%rbx), %rsp\n"
     "    pop %r15; pop %r14; pop %r13; pop %r12; pop %rbp; pop %rbx\n"
     "    ret\n"
-    "2:  cmpq $0, 464(%rbx)\n" /* interrupted, not ended: goes on where it was */
-    "    je 3f\n"
-    "    cmpq $0, 168(%rbx)\n"
-    "    je 3f\n"
-    "    mov 472(%rbx), %rax; wrfsbase %rax\n"
-    "    mov 480(%rbx), %rax; wrgsbase %rax\n"
-    "3:  pop %rbx\n"
-    "    ret\n"
+    "2:  test %r14d, %r14d\n" /* interrupted, not ended: goes on where it was */
+    "    jz 3f\n"
+    "    wrfsbase %r12; wrgsbase %r13\n"
+    "3:  ret\n"
     ".size oracle_host_signal, .-oracle_host_signal\n");
 /* clang-format on */
 
@@ -133,14 +129,12 @@ static void capture_registers(const ucontext_t *frame)
         regs->gpr[i] = (uint64_t)frame->uc_mcontext.gregs[frame_index[i]];
     regs->rip = (uint64_t)frame->uc_mcontext.gregs[REG_RIP];
     regs->rflags = (uint64_t)frame->uc_mcontext.gregs[REG_EFL];
-    regs->fs_base = oracle_host_context.seen_fs;
-    regs->gs_base = oracle_host_context.seen_gs;
     regs->mxcsr = frame->uc_mcontext.fpregs->mxcsr;
     memcpy(regs->xmm, frame->uc_mcontext.fpregs->_xmm, sizeof(regs->xmm));
 }
 
 /* Called by oracle_host_signal with the C library's FS base. True: the run is over. */
-bool oracle_host_capture(int number, siginfo_t *info, void *context)
+bool oracle_host_capture(int number, siginfo_t *info, void *context, uint64_t fs_base, uint64_t gs_base)
 {
     const ucontext_t *frame = context;
     (void)info;
@@ -154,6 +148,8 @@ bool oracle_host_capture(int number, siginfo_t *info, void *context)
         return false;
     }
     capture_registers(frame);
+    if (oracle_host_context.has_bases)
+        outcome->regs.fs_base = fs_base, outcome->regs.gs_base = gs_base;
     outcome->vector = number == SIGVTALRM ? ORACLE_HUNG : (int)frame->uc_mcontext.gregs[REG_TRAPNO];
     outcome->error = (uint32_t)frame->uc_mcontext.gregs[REG_ERR];
     outcome->cr2 = outcome->vector == VEC_PF ? (uint64_t)frame->uc_mcontext.gregs[REG_CR2] : 0;

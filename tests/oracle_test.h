@@ -25,6 +25,9 @@ static int oracle_test_main(const char *program, const struct vltest *tests, siz
     }
     printf("seed %llu, %u rounds\n", (unsigned long long)oracle.seed, oracle.rounds);
     int status = vltest_run(program, tests, count);
+    if (oracle.not_judged)
+        printf("%llu runs could not be compared: this process has memory where they fault\n",
+               (unsigned long long)oracle.not_judged);
     oracle_close(&oracle);
     return status;
 }

@@ -5,19 +5,8 @@
  *
  * VIRTLAB_SEED=n and VIRTLAB_ROUNDS=n (programs, in tens) in the environment repeat or extend a run.
  */
+#include "oracle_mixes.h"
 #include "oracle_test.h"
-
-static const struct oracle_group *const integer[] = {&oracle_arithmetic, &oracle_logic,
-                                                     &oracle_multiply,   &oracle_shift,
-                                                     &oracle_bit,        &oracle_condition,
-                                                     &oracle_move,       &oracle_address,
-                                                     &oracle_exchange,   &oracle_flag,
-                                                     &oracle_branch,     &oracle_stack,
-                                                     &oracle_string,     NULL};
-static const struct oracle_group *const flags_only[] = {
-    &oracle_arithmetic, &oracle_logic, &oracle_shift, &oracle_condition, &oracle_flag, &oracle_branch, NULL};
-static const struct oracle_group *const with_sse[] = {&oracle_sse,    &oracle_sse,  &oracle_sse,    &oracle_arithmetic,
-                                                      &oracle_branch, &oracle_move, &oracle_string, NULL};
 
 static void check_sequences(const struct oracle_group *const *groups)
 {
@@ -28,15 +17,19 @@ static void check_sequences(const struct oracle_group *const *groups)
 
 static void test_flags(void)
 {
-    check_sequences(flags_only);
+    check_sequences(oracle_mix_flags);
 }
 static void test_integer(void)
 {
-    check_sequences(integer);
+    check_sequences(oracle_mix_integer);
 }
 static void test_sse(void)
 {
-    check_sequences(with_sse);
+    check_sequences(oracle_mix_sse);
+}
+static void test_sse_alone(void)
+{
+    check_group(&oracle_sse);
 }
 
 int main(void)
@@ -44,6 +37,7 @@ int main(void)
     static const struct vltest tests[] = {
         {"programs that write and read flags agree with the host", test_flags},
         {"programs of integer instructions agree with the host", test_integer},
+        {"SSE and SSE2 instructions agree with the host", test_sse_alone},
         {"programs with SSE2 instructions agree with the host", test_sse},
     };
     return oracle_test_main("oracle_sequence", tests, ARRAY_SIZE(tests));
