@@ -2,15 +2,15 @@
 /*
  * lockstep_code.c - fetches, prints and judges one instruction, with Zydis (lockstep_code.h).
  *
- * Flags: what Zydis knows of an instruction holds whatever its operands are. A shift by a count of 0, or a REP that runs
- * no round, writes no flag at all, and the meaning of some flags depends on the count; that is said here, after the
- * SDM's pages of these instructions.
+ * Flags: what Zydis knows of an instruction holds whatever its operands are. A shift by a count of 0, or a REP that
+ * runs no round, writes no flag at all, and the meaning of some flags depends on the count; that is said here, after
+ * the SDM's pages of these instructions.
  */
 #include "lockstep_code.h"
 
-#include <Zydis/Zydis.h>
 #include <stdio.h>
 #include <string.h>
+#include <Zydis/Zydis.h>
 
 #include "mmu/walk.h"
 
@@ -30,8 +30,7 @@ void code_fetch(struct code *code, const struct cpu_state *state, const struct r
 
     *code = (struct code){.rip = state->rip, .bits = (uint8_t)code_bits(state)};
     uint64_t base = code->bits == 64 ? 0 : state->seg[SEG_CS].base;
-    if ((state->cr0 & CR0_PG) && (state->cr4 & CR4_PAE) && !(state->efer & EFER_LMA) &&
-        !mmu_load_pdptes(&paging, ram))
+    if ((state->cr0 & CR0_PG) && (state->cr4 & CR4_PAE) && !(state->efer & EFER_LMA) && !mmu_load_pdptes(&paging, ram))
         return;
     while (code->length < CODE_MAX) {
         uint64_t at = base + code->rip + code->length;
@@ -76,6 +75,17 @@ void code_text(const struct code *code, char *text, size_t size)
         !ZYAN_SUCCESS(ZydisFormatterFormatInstruction(&formatter, &in, operands, in.operand_count_visible, text, size,
                                                       code->rip, NULL)))
         snprintf(text, size, "(no instruction: %02x %02x %02x ...)", code->bytes[0], code->bytes[1], code->bytes[2]);
+}
+
+bool code_mnemonic(const struct code *code, char mnemonic[CODE_MNEMONIC_MAX])
+{
+    ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+    ZydisDecodedInstruction in;
+
+    if (!decode(code, &in, operands))
+        return false;
+    snprintf(mnemonic, CODE_MNEMONIC_MAX, "%s", ZydisMnemonicGetString(in.mnemonic));
+    return true;
 }
 
 /* ---- flags ---- */

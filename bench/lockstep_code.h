@@ -23,6 +23,10 @@ void code_fetch(struct code *code, const struct cpu_state *state, const struct r
 /* Assembler in Intel syntax, or why there is none. */
 void code_text(const struct code *code, char *text, size_t size);
 
+/* "rcpps"; false when it is no instruction. */
+#define CODE_MNEMONIC_MAX 40
+bool code_mnemonic(const struct code *code, char mnemonic[CODE_MNEMONIC_MAX]);
+
 /*
  * The status flags whose value the manual leaves open once `code` has been executed, begun in state `before`, when
  * `undefined` were open already: flags that it defines are closed, those that it leaves undefined are opened.

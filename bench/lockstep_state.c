@@ -10,12 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SIZED(text, member, bytes, shown) {text, offsetof(struct cpu_state, member), bytes, shown}
-#define FIELD(text, member)               SIZED(text, member, sizeof(((struct cpu_state *)0)->member), false)
-#define SHOWN(text, member)               SIZED(text, member, sizeof(((struct cpu_state *)0)->member), true)
-#define SEGMENT(text, index)                                                          \
-    FIELD(text, seg[index].selector), FIELD(text ".base", seg[index].base),           \
-            FIELD(text ".limit", seg[index].limit), FIELD(text ".attr", seg[index].attr)
+#define SIZED(text, member, bytes, shown)                      \
+    {                                                          \
+        text, offsetof(struct cpu_state, member), bytes, shown \
+    }
+#define FIELD(text, member) SIZED(text, member, sizeof(((struct cpu_state *)0)->member), false)
+#define SHOWN(text, member) SIZED(text, member, sizeof(((struct cpu_state *)0)->member), true)
+#define SEGMENT(text, index)                                                                                        \
+    FIELD(text, seg[index].selector), FIELD(text ".base", seg[index].base), FIELD(text ".limit", seg[index].limit), \
+        FIELD(text ".attr", seg[index].attr)
 #define X87(text, index) SIZED(text, fpu.st[index], 10, false)
 #define XMM(text, index) FIELD(text, fpu.xmm[index])
 

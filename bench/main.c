@@ -22,6 +22,7 @@ static const struct command {
     {"list", cmd_list, "the engines, workloads, suites and peers, and what is missing on this host"},
     {"doctor", cmd_doctor, "what this host offers, and what to install for the rest"},
     {"run", cmd_run, "run one guest under one engine, on this terminal"},
+    {"compare", cmd_compare, "run one guest on two engines in lockstep, down to the first difference"},
     {"bench", cmd_bench, "measure workloads under all engines against the native run"},
 };
 

@@ -117,6 +117,17 @@ wrong memory 9000000 "in an operating system the instruction is found as well" "
 export WRONG_COUNTS=0
 WRONG_WHAT=nothing says "an engine that can't count equals the interpreter at exits" 0 "no difference" \
     --engines "$pair" true
+dd if=/dev/urandom of="$work/disk" bs=4096 count=64 2>/dev/null
+sum=$(md5sum <"$work/disk")
+read_write='dd if=/dev/disk of=/tmp/a bs=4096 count=20; dd if=/tmp/a of=/dev/disk bs=4096 seek=20'
+for order in "$pair" "$work/wrong.so,emulate/interp"; do
+    WRONG_WHAT=split says "bursts of one engine match single accesses of the other" 0 "status 7" \
+        --engines "$order" --at-exits "${flat[@]}"
+    WRONG_WHAT=split says "on a disk, too" 0 "status 0" --engines "$order" --at-exits --drive "$work/disk" --output \
+        busybox sh -c "$read_write"
+    also "^20\+0 records out"
+done
+if [ "$(md5sum <"$work/disk")" = "$sum" ]; then passed=$((passed + 1)); else not_true "the disk's file isn't written"; fi
 wrong register $add "a wrong register is found at the next exit" "^at exit 1;" "${flat[@]}"
 also "^ .* out 0xE9, al"
 wrong memory $store "so is wrong memory" "^at exit 1;" "${flat[@]}"
