@@ -12,8 +12,6 @@
 #include <unistd.h>
 
 #include "args.h"
-#include "command_line.h"
-#include "guest_files.h"
 #include "lockstep.h"
 #include "status.h"
 
@@ -80,27 +78,6 @@ static int choose_mode(const struct options *options, struct lockstep_request *r
     return 0;
 }
 
-/* As `virtlab run` does it: our own kernel and archive where none is named. */
-static int find_files(struct lockstep_request *request, char kernel[PATH_MAX], char initrd[PATH_MAX],
-                      struct reason *why)
-{
-    int err = 0;
-    if (!request->kernel) {
-        bool paravirtual = request->engine[0]->capabilities & ENGINE_PARAVIRTUAL;
-        err = guest_file(paravirtual ? GUEST_KERNEL_PV : GUEST_KERNEL, kernel, why);
-        request->kernel = kernel;
-        if (!err && !request->initrd) {
-            err = guest_file(GUEST_INITRD, initrd, why);
-            request->initrd = initrd;
-        }
-    }
-    if (!err)
-        err = check_readable(request->kernel, why);
-    if (!err && request->initrd)
-        err = check_readable(request->initrd, why);
-    return err;
-}
-
 static int parse(int argc, char **argv, struct options *options, struct lockstep_request *request, int *rest,
                  struct reason *why)
 {
@@ -111,11 +88,7 @@ static int parse(int argc, char **argv, struct options *options, struct lockstep
         {"--limit", "N", ARG_SIZE, &options->limit, "end after N instructions (with --at-exits: exits)"},
         {"--timeout", "S", ARG_SECONDS, &request->timeout, "end after S seconds, with status 124"},
         {"--output", NULL, ARG_FLAG, &request->output, "show what the guest prints"},
-        {"--mem", "SIZE", ARG_SIZE, &request->mem, "the guest's RAM, as 64M or 1G (default 128M)"},
-        {"--kernel", "FILE", ARG_TEXT, &request->kernel, "another kernel: ELF64 with PVH note, Multiboot, or bzImage"},
-        {"--initrd", "FILE", ARG_TEXT, &request->initrd, "its archive (default: ours with our kernel, else none)"},
-        {"--append", "STR", ARG_TEXT, &request->append, "further words for the kernel's command line"},
-        {"--drive", "FILE", ARG_TEXT, &request->drive, "raw image of the guest's disk; the file is not written"},
+        GUEST_CHOICE_OPTIONS(&request->guest),
     };
     const struct arg_spec spec = {
         .command = "compare",
@@ -131,29 +104,26 @@ static int parse(int argc, char **argv, struct options *options, struct lockstep
         return err;
     if (!options->engines)
         return fail(why, EINVAL, "--engines is missing: which two engines? `virtlab list` names them");
-    if (request->mem < RAM_MIN || request->mem > RAM_MAX || request->mem % PAGE_SIZE)
-        return fail(why, EINVAL, "--mem: must be whole pages of 4K, from 2M to 3G");
     err = find_engines(options->engines, request, why);
     return err ? err : choose_mode(options, request, why);
 }
 
 int cmd_compare(int argc, char **argv)
 {
-    struct lockstep_request request = {.mem = UINT64_C(128) << 20};
+    struct lockstep_request request = {.guest.mem = GUEST_MEM_DEFAULT};
     struct options options = {0};
     struct reason why = {""};
-    char kernel[PATH_MAX], initrd[PATH_MAX], line[COMMAND_LINE_MAX];
     int rest, status = STATUS_ERROR;
 
     int err = parse(argc, argv, &options, &request, &rest, &why);
     if (err > 0)
         return STATUS_OK;
-    bool own_kernel = !request.kernel;
-    if (!err)
-        err = find_files(&request, kernel, initrd, &why);
-    if (!err && (own_kernel || rest < argc)) {
-        err = guest_command_line(line, request.append, argv + rest, (unsigned)(argc - rest), &why);
-        request.append = line;
+    if (!err) {
+        request.guest.words = argv + rest;
+        request.guest.word_count = (unsigned)(argc - rest);
+        /* What both can carry: with one that runs flat guests only, the flat one. */
+        unsigned both = request.engine[0]->capabilities & request.engine[1]->capabilities;
+        err = guest_choice_complete(&request.guest, both, &why);
     }
     request.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     if (!err)

@@ -13,8 +13,6 @@
 #include <string.h>
 
 #include "args.h"
-#include "command_line.h"
-#include "guest_files.h"
 #include "run_guest.h"
 #include "status.h"
 
@@ -49,11 +47,7 @@ static int parse(int argc, char **argv, struct run_request *request, struct reas
     const char *engine = "emulate", *clock = "real";
     const struct arg_option options[] = {
         {"--engine", "E", ARG_TEXT, &engine, "technique or technique/variant (default emulate)"},
-        {"--mem", "SIZE", ARG_SIZE, &request->mem, "the guest's RAM, as 64M or 1G (default 128M)"},
-        {"--kernel", "FILE", ARG_TEXT, &request->kernel, "another kernel: ELF64 with PVH note, Multiboot, or bzImage"},
-        {"--initrd", "FILE", ARG_TEXT, &request->initrd, "its archive (default: ours with our kernel, else none)"},
-        {"--append", "STR", ARG_TEXT, &request->append, "further words for the kernel's command line"},
-        {"--drive", "FILE", ARG_TEXT, &request->drive, "raw image of the guest's disk; writes go to the file"},
+        GUEST_CHOICE_OPTIONS(&request->guest),
         {"--stats", "FILE.json", ARG_TEXT, &request->stats, "write statistics as JSON"},
         {"--timeout", "S", ARG_SECONDS, &request->timeout, "stop after S seconds, with status 124"},
         {"--clock", "real|virtual", ARG_TEXT, &clock, "virtual: time is instructions, so that runs repeat exactly"},
@@ -72,66 +66,28 @@ static int parse(int argc, char **argv, struct run_request *request, struct reas
     int err = args_parse(&spec, argc, argv, &rest, why);
     if (err)
         return err;
-    request->words = argv + rest;
-    request->word_count = (unsigned)(argc - rest);
+    request->guest.words = argv + rest;
+    request->guest.word_count = (unsigned)(argc - rest);
 
     err = parse_clock(clock, &request->clock, why);
     if (err)
         return err;
-    if (request->mem < RAM_MIN || request->mem > RAM_MAX || request->mem % PAGE_SIZE)
-        return fail(why, EINVAL, "--mem: must be whole pages of 4K, from 2M to 3G");
     request->engine = engine_find(engine, why);
     return request->engine ? 0 : -EINVAL;
 }
 
-/* Fills in our own kernel and archive where none was named, and checks whatever was. */
-static int find_files(struct run_request *request, char kernel[PATH_MAX], char initrd[PATH_MAX], struct reason *why)
-{
-    int err = 0;
-    if (!request->kernel) {
-        unsigned can = request->engine->capabilities;
-        bool flat = !(can & (ENGINE_OS | ENGINE_PARAVIRTUAL));
-        char name[NAME_MAX];
-        snprintf(name, sizeof name, "%s", can & ENGINE_PARAVIRTUAL ? GUEST_KERNEL_PV : GUEST_KERNEL);
-        if (flat && request->word_count == 0)
-            return fail(why, EINVAL, "%s runs no OS: which workload, of class compute or memory?",
-                        request->engine->name);
-        if (flat)
-            snprintf(name, sizeof name, GUEST_FLAT, request->words[0]);
-        err = guest_file(name, kernel, why);
-        request->kernel = kernel;
-        if (!err && !flat && !request->initrd) {
-            err = guest_file(GUEST_INITRD, initrd, why);
-            request->initrd = initrd;
-        }
-    }
-    if (!err)
-        err = check_readable(request->kernel, why);
-    if (!err && request->initrd)
-        err = check_readable(request->initrd, why);
-    if (!err && request->drive)
-        err = check_readable(request->drive, why);
-    return err;
-}
-
 int cmd_run(int argc, char **argv)
 {
-    struct run_request request = {.mem = UINT64_C(128) << 20};
+    struct run_request request = {.guest.mem = GUEST_MEM_DEFAULT};
     struct reason why = {""};
-    char kernel[PATH_MAX], initrd[PATH_MAX], line[COMMAND_LINE_MAX];
 
     int err = parse(argc, argv, &request, &why);
     if (err > 0)
         return STATUS_OK;
     if (!err)
         err = request.engine->probe(&why);
-    bool own_kernel = !request.kernel;
     if (!err)
-        err = find_files(&request, kernel, initrd, &why);
-    if (!err && (own_kernel || request.word_count > 0)) {
-        err = guest_command_line(line, request.append, request.words, request.word_count, &why);
-        request.append = line;
-    }
+        err = guest_choice_complete(&request.guest, request.engine->capabilities, &why);
     int status = STATUS_ERROR;
     if (!err)
         err = run_guest(&request, &status, &why);

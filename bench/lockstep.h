@@ -9,17 +9,17 @@
 #ifndef BENCH_LOCKSTEP_H
 #define BENCH_LOCKSTEP_H
 
+#include "guest_choice.h"
 #include <virtlab/machine.h>
 
 struct lockstep_request {
     const struct engine_ops *engine[2];
     bool at_exits;
-    uint64_t every; /* instructions, unless at_exits */
-    uint64_t limit; /* instructions, or exits; UINT64_MAX: until the guest's end */
-    uint64_t mem;
-    const char *kernel, *initrd, *append, *drive; /* all but the kernel may be NULL */
-    double timeout;                               /* seconds; 0: none */
-    bool output;                                  /* the guest's console output goes to stdout */
+    uint64_t every;            /* instructions, unless at_exits */
+    uint64_t limit;            /* instructions, or exits; UINT64_MAX: until the guest's end */
+    struct guest_choice guest; /* complete */
+    double timeout;            /* seconds; 0: none */
+    bool output;               /* the guest's console output goes to stdout */
     bool colour;
 };
 

@@ -52,10 +52,10 @@ void pass_end(struct pass *pass)
 
 static int pass_prepare(struct pass *pass, const struct lockstep_request *request, int console, struct reason *why)
 {
-    struct machine_config config = {.mem = request->mem, .console_in = -1, .console_out = console};
+    struct machine_config config = {.mem = request->guest.mem, .console_in = -1, .console_out = console};
 
-    if (request->drive) {
-        int err = copy_drive(pass, request->drive, why);
+    if (request->guest.drive) {
+        int err = copy_drive(pass, request->guest.drive, why);
         if (err)
             return err;
         config.drive = pass->drive_path;
@@ -63,7 +63,7 @@ static int pass_prepare(struct pass *pass, const struct lockstep_request *reques
     pass->machine = pair_machine_create(&pass->pair, &config, why);
     if (!pass->machine)
         return fail(why, EINVAL, "the machine could not be made");
-    return machine_load(pass->machine, request->kernel, request->initrd, request->append, why);
+    return machine_load(pass->machine, request->guest.kernel, request->guest.initrd, request->guest.append, why);
 }
 
 struct pass *pass_run(const struct lockstep_request *request, const struct pair_plan *plan, double deadline,

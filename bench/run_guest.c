@@ -92,7 +92,7 @@ static int run_machine(const struct run_request *request, struct regions *region
                        struct run_record *record, struct reason *why)
 {
     struct machine *machine = regions->machine;
-    int err = machine_load(machine, request->kernel, request->initrd, request->append, why);
+    int err = machine_load(machine, request->guest.kernel, request->guest.initrd, request->guest.append, why);
     if (!err)
         err = stop_watch(machine, request->timeout, why);
     if (err)
@@ -117,9 +117,9 @@ static int run_on_terminal(const struct run_request *request, struct terminal *t
 {
     static struct regions regions; /* large, and there is one run a process */
     struct machine_config config = {
-        .mem = request->mem,
+        .mem = request->guest.mem,
         .clock = request->clock,
-        .drive = request->drive,
+        .drive = request->guest.drive,
         .console_in = terminal->console_in,
         .console_out = STDOUT_FILENO,
         .trace_io = request->trace_io,

@@ -3,18 +3,16 @@
 #ifndef BENCH_RUN_GUEST_H
 #define BENCH_RUN_GUEST_H
 
+#include "guest_choice.h"
 #include <virtlab/machine.h>
 
 struct run_request {
     const struct engine_ops *engine;
-    uint64_t mem;
+    struct guest_choice guest; /* complete */
     enum clock_mode clock;
-    const char *kernel, *initrd, *append, *drive; /* all but the kernel may be NULL */
-    const char *stats;                            /* file to write, or NULL */
-    double timeout;                               /* seconds; 0: none */
+    const char *stats; /* file to write, or NULL */
+    double timeout;    /* seconds; 0: none */
     bool trace_io;
-    char **words; /* the workload and its arguments: for the command line */
-    unsigned word_count;
 };
 
 /*
