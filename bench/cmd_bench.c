@@ -49,6 +49,7 @@ struct plan {
     double seconds; /* for the whole bench, when adapting */
     struct budget budget;
     unsigned timeouts[SUBJECTS_MAX];
+    bool slow[SUBJECTS_MAX]; /* in a full bench: is given the quick arguments from now on */
 };
 
 struct bench_options {
@@ -68,7 +69,7 @@ static int parse(int argc, char **argv, struct bench_options *o, struct reason *
         {"--peers", "P,Q", ARG_TEXT, &o->peers, "other machines: a list, auto (default: all that work here), none"},
         {"--quick", NULL, ARG_FLAG, &o->quick, "short workloads, 3 repetitions; else long ones, 5"},
         {"--reps", "N", ARG_COUNT, &o->reps, "exactly N repetitions, however long they take"},
-        {"--timeout", "S", ARG_SECONDS, &o->timeout, "for one run (default 30 quick, 120 full)"},
+        {"--timeout", "S", ARG_SECONDS, &o->timeout, "for one run (default 30 quick, 60 full)"},
     };
     const struct arg_spec spec = {
         .command = "bench",
@@ -134,20 +135,46 @@ static void skip_if_hopeless(struct plan *plan, unsigned i)
         fail(&subject->missing, ETIMEDOUT, "not tried: %d workloads before it timed out", TIMEOUTS_MAX);
 }
 
+/* A run of a full bench that takes longer is too long: the subject goes on with the quick workloads. */
+#define SLOW_SECONDS 15
+
+/*
+ * One row of one subject, in pairs with the native runs of `full` or, for a slow one, of `quick`. A time-out of the
+ * full workload is answered by trying the quick one.
+ */
+static void run_row(struct plan *plan, unsigned i, const struct bench_setup *setup, struct baseline *full,
+                    struct baseline *quick, struct row *row)
+{
+    const struct subject *subject = &plan->subjects.subject[i];
+    double share = budget_share(&plan->budget, i);
+    if (!setup->full || !plan->slow[i]) {
+        pairs_run(row, full, subject, setup, plan->reps, share, plan->adapt);
+        plan->slow[i] = setup->full && plan->adapt && row->slowest > SLOW_SECONDS;
+        if (!plan->slow[i] || !row->timed_out)
+            return;
+        row_free(row);
+    }
+    struct bench_setup short_setup = *setup;
+    short_setup.full = false;
+    if (!quick->row.workload)
+        baseline_start(quick, &short_setup, full->row.workload);
+    pairs_run(row, quick, subject, &short_setup, plan->reps, share, plan->adapt);
+}
+
 /* One row for each subject, then the native one, which has taken part in all of them. */
 static int bench_workload(struct plan *plan, const struct bench_setup *setup, const struct workload_def *workload,
                           struct results *results, struct progress *progress, struct reason *why)
 {
-    static struct baseline baseline;
+    static struct baseline full, quick;
     static struct row row;
     int err = 0;
     progress_next(progress, workload->name, "native");
-    baseline_start(&baseline, setup, workload);
+    baseline_start(&full, setup, workload);
+    memset(&quick, 0, sizeof quick);
     for (unsigned i = 0; !err && !interrupt_signal() && i < plan->subjects.count; i++) {
-        const struct subject *subject = &plan->subjects.subject[i];
-        progress_next(progress, workload->name, subject->name);
+        progress_next(progress, workload->name, plan->subjects.subject[i].name);
         double begin = now_seconds();
-        pairs_run(&row, &baseline, subject, setup, plan->reps, budget_share(&plan->budget, i), plan->adapt);
+        run_row(plan, i, setup, &full, &quick, &row);
         budget_spend(&plan->budget, i, now_seconds() - begin, row.seconds.n);
         plan->timeouts[i] += row.timed_out;
         skip_if_hopeless(plan, i);
@@ -156,9 +183,10 @@ static int bench_workload(struct plan *plan, const struct bench_setup *setup, co
         row_free(&row);
     }
     if (!err)
-        err = results_row(results, plan->suite, &baseline.row, why);
-    progress_row(progress, &baseline.row);
-    row_free(&baseline.row);
+        err = results_row(results, plan->suite, &full.row, why);
+    progress_row(progress, &full.row);
+    row_free(&full.row);
+    row_free(&quick.row);
     return err;
 }
 

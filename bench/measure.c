@@ -13,9 +13,9 @@
 
 const struct subject native_subject = {.kind = SUBJECT_NATIVE, .name = "native", .technique = "native"};
 
-const char *workload_args(const struct bench_setup *setup, const struct workload_def *workload)
+const char *workload_args(bool full, const struct workload_def *workload)
 {
-    return setup->full ? workload->full : workload->quick;
+    return full ? workload->full : workload->quick;
 }
 
 void measure(const struct subject *subject, const struct bench_setup *setup, const struct workload_def *workload,

@@ -65,7 +65,7 @@ void measure_engine(const struct subject *subject, const struct bench_setup *set
 void measure_peer(const struct peer *peer, const struct bench_setup *setup, const struct workload_def *workload,
                   struct outcome *outcome);
 
-/* What the workload is given as arguments in this bench. */
-const char *workload_args(const struct bench_setup *setup, const struct workload_def *workload);
+/* What a workload is given as arguments in a full or a quick bench. */
+const char *workload_args(bool full, const struct workload_def *workload);
 
 #endif

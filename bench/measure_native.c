@@ -15,7 +15,7 @@ void measure_native(const struct bench_setup *setup, const struct workload_def *
     snprintf(name, sizeof name, "bin/%s", workload->binary);
     if (guest_file(name, program, &outcome->why) != 0)
         return;
-    if (words_expand(workload_args(setup, workload), setup->native_disk, setup->text, &words, &outcome->why) != 0)
+    if (words_expand(workload_args(setup->full, workload), setup->native_disk, setup->text, &words, &outcome->why) != 0)
         return;
 
     char *argv[WORKLOAD_WORDS_MAX + 2] = {program};

@@ -88,7 +88,7 @@ static int build_line(char line[COMMAND_LINE_MAX], const struct bench_setup *set
 {
     char *argv[WORKLOAD_WORDS_MAX + 1] = {(char *)workload->binary};
     struct words words;
-    int err = words_expand(workload_args(setup, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, why);
+    int err = words_expand(workload_args(setup->full, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, why);
     if (err)
         return err;
     for (unsigned i = 0; i < words.count; i++)

@@ -44,7 +44,7 @@ void baseline_start(struct baseline *baseline, const struct bench_setup *setup, 
     memset(baseline, 0, sizeof *baseline);
     baseline->row.subject = &native_subject;
     baseline->row.workload = workload;
-    baseline->row.args = workload_args(setup, workload);
+    baseline->row.args = workload_args(setup->full, workload);
     run_native(baseline, setup, &unused);
 }
 
@@ -54,6 +54,8 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
 {
     struct outcome outcome;
     measure(row->subject, setup, row->workload, &outcome);
+    if (outcome.wall > row->slowest)
+        row->slowest = outcome.wall;
     if (outcome.status == OUTCOME_INTERRUPTED) {
         row->status = OUTCOME_INTERRUPTED; /* what was measured before it stands */
     } else if (outcome.status != OUTCOME_OK) {

@@ -14,12 +14,13 @@
 struct row {
     const struct subject *subject;
     const struct workload_def *workload;
-    const char *args;
-    int status; /* of struct outcome */
+    const char *args; /* that were really used: a slow subject gets the quick ones in a full bench, too */
+    int status;       /* of struct outcome */
     struct reason why;
     struct sample ratio, seconds, mips;
     json_t *exits, *counters; /* of the last run; counts hardly vary */
     bool timed_out;           /* it failed by exceeding the time limit */
+    double slowest;           /* seconds of the subject's longest run, boot included */
 };
 
 /* The native runs of one workload: all pairs add to it. */

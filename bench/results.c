@@ -37,6 +37,7 @@ static json_t *text_or_null(const char *text)
 int results_host(struct results *results, const struct host *host, const struct survey *survey, bool full,
                  struct reason *why)
 {
+    results->full = full;
     char now[32];
     time_t seconds = time(NULL);
     struct tm utc;
@@ -69,13 +70,13 @@ int results_row(struct results *results, const char *suite, const struct row *ro
     if (row->status == OUTCOME_INTERRUPTED && row->seconds.n == 0)
         return 0;
     json_t *mips = row->mips.n ? json_real(sample_median(&row->mips)) : json_null();
-    json_t *json =
-        json_pack("{si ss ss ss ss ss ss ss ss ss? sb ss so so so so so s{}}", "schema", RESULTS_SCHEMA, "type",
-                  "measurement", "suite", suite, "workload", row->workload->name, "class", row->workload->class,
-                  "engine", row->subject->name, "technique", row->subject->technique, "kind", kinds[row->subject->kind],
-                  "status", status, "reason", *row->why.text ? row->why.text : NULL, "modelled", 0, "args", row->args,
-                  "ratio", sample_json(&row->ratio), "seconds", sample_json(&row->seconds), "exits",
-                  object_or_empty(row->exits), "counters", object_or_empty(row->counters), "mips", mips, "latencies");
+    json_t *json = json_pack(
+        "{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so s{}}", "schema", RESULTS_SCHEMA, "type", "measurement",
+        "suite", suite, "workload", row->workload->name, "class", row->workload->class, "engine", row->subject->name,
+        "technique", row->subject->technique, "kind", kinds[row->subject->kind], "status", status, "reason",
+        *row->why.text ? row->why.text : NULL, "modelled", 0, "args", workload_args(results->full, row->workload),
+        "ran_args", row->args, "ratio", sample_json(&row->ratio), "seconds", sample_json(&row->seconds), "exits",
+        object_or_empty(row->exits), "counters", object_or_empty(row->counters), "mips", mips, "latencies");
     return write_line(results, json, why);
 }
 

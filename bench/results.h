@@ -17,6 +17,7 @@
 struct results {
     FILE *file;
     char path[PATH_MAX];
+    bool full; /* a full bench */
 };
 
 int results_open(struct results *results, const char *folder, struct reason *why) MUST_CHECK;

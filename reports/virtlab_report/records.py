@@ -61,7 +61,8 @@ class Measurement:
 
     suite: str
     workload: str
-    args: str
+    args: str  # the row's; a slow engine may have run with others:
+    ran_args: str
     group: str  # the field "class": compute, memory, system, disk
     engine: str
     technique: str

@@ -124,6 +124,7 @@ def _take_measurement(results, record, warn):
         suite=fields.text("suite", NAME_LIMIT),
         workload=workload,
         args=fields.text("args", NAME_LIMIT),
+        ran_args=fields.text("ran_args", NAME_LIMIT),
         group=fields.text("class", NAME_LIMIT),
         engine=engine,
         technique=technique,

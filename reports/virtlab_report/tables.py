@@ -154,6 +154,8 @@ def _speed_cell(m, subject, results, text, notes):
     if sample is None:
         return _blank(text("nothing"), m.status, notes.number(text("note.no.speed")))
     marks = modelled_notes(m, text, notes)
+    if m.ran_args and m.ran_args != m.args:
+        marks = [*marks, notes.number(text("note.short.run"))]
     if subject.kind == "native":
         shown, spread, scale, tone = (
             numbers.plain(sample.median),
