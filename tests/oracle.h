@@ -74,6 +74,8 @@ struct oracle_cpu {
 /* NULL with why when it can't be had. */
 struct oracle_cpu *oracle_host_open(struct reason *why);
 struct oracle_cpu *oracle_guest_open(struct reason *why);
+/* The software CPU under the latter, for a test that puts a translator over it. */
+struct cpu *oracle_guest_cpu(struct oracle_cpu *guest);
 
 /* ---- random numbers: the same seed, the same test ---- */
 

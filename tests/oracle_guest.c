@@ -248,3 +248,8 @@ struct oracle_cpu *oracle_guest_open(struct reason *why)
     }
     return &g->cpu;
 }
+
+struct cpu *oracle_guest_cpu(struct oracle_cpu *guest)
+{
+    return ((struct guest *)guest)->software;
+}

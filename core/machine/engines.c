@@ -13,6 +13,7 @@
 
 const struct engine_ops *const engines[] = {
     &emulate_interp,
+    &full_bt,
     &emulate_unicorn,
     NULL,
 };

@@ -30,7 +30,7 @@ struct tlb_entry {
     uint64_t page;               /* guest-virtual page of the entry, or NO_TAG when it is empty */
     uint64_t frame;              /* its guest-physical page */
     bool global;
-};
+} __attribute__((aligned(64))); /* one cache line, and a shift instead of a multiplication to find it */
 
 /* Non-global entries filled since the last flush, so that a CR3 write costs what was used and no more. */
 #define TLB_TOUCHED_MAX 512
@@ -42,11 +42,11 @@ struct tlb {
     unsigned touched_count; /* TLB_TOUCHED_MAX: too many to list, flush by a full pass */
 };
 
-/* The upper bits are folded in, so that two buffers a power of two apart do not fight for the same slots. */
+/* Upper bits are folded in, so that two buffers some power of two apart do not fight for the same slots. */
 static inline unsigned tlb_index(uint64_t at)
 {
     uint64_t page = at >> PAGE_SHIFT;
-    return (page ^ (page >> TLB_BITS) ^ (page >> (2 * TLB_BITS))) & (TLB_SIZE - 1);
+    return (page ^ (page >> TLB_BITS)) & (TLB_SIZE - 1);
 }
 
 void tlb_init(struct tlb *tlb);

@@ -56,6 +56,8 @@ void block_cache_flush(struct cpu *cpu)
     cache->used = 0;
     cache->link_from = NULL;
     cpu->block = NULL;
+    if (cpu->translator)
+        cpu->translator->blocks_flushed(cpu);
     COUNT(cpu->stats, CACHE_FLUSHES);
 }
 
@@ -68,31 +70,30 @@ void block_new_regime(struct cpu *cpu, bool bump)
 
 /* ---- entering and leaving a block: the records around the instructions ---- */
 
-/* Stops in front of the block: something is to be done first, or the budget would be overrun. */
-static inline bool must_stop(const struct cpu *cpu, const struct block *block)
-{
-    return cpu->attention || block->count > cpu->icount_limit - cpu->icount;
-}
-
-static inline void account(struct cpu *cpu, struct block *block)
-{
-    cpu->icount += block->count;
-    cpu->mem_accesses += block->refs;
-    cpu->block = block;
-}
-
 static const struct insn *op_enter(struct cpu *cpu, const struct insn *in)
 {
     struct block *block = in->link;
-    if (unlikely(must_stop(cpu, block)))
+    if (unlikely(block_must_stop(cpu, block)))
         return end_block(cpu, cpu_rip(cpu, in));
-    account(cpu, block);
+    block_account(cpu, block);
+    NEXT(cpu, in);
+}
+
+/* op_enter while a translator waits for the block to get hot. */
+static const struct insn *op_enter_warm(struct cpu *cpu, const struct insn *in)
+{
+    struct block *block = in->link;
+    if (unlikely(++block->heat == cpu->translator->heat))
+        TAIL return cpu->translator->block_hot(cpu, in);
+    if (unlikely(block_must_stop(cpu, block)))
+        return end_block(cpu, cpu_rip(cpu, in));
+    block_account(cpu, block);
     NEXT(cpu, in);
 }
 
 static const struct insn *op_enter_alone(struct cpu *cpu, const struct insn *in)
 {
-    account(cpu, in->link);
+    block_account(cpu, in->link);
     NEXT(cpu, in);
 }
 
@@ -106,7 +107,7 @@ static const struct insn *op_enter_crossing(struct cpu *cpu, const struct insn *
 {
     struct block *block = in->link;
     cpu->rip = cpu_rip(cpu, in);
-    if (!block->alone && must_stop(cpu, block))
+    if (!block->alone && block_must_stop(cpu, block))
         return NULL;
     struct insn fetch = {0};
     uint64_t next = cpu->gpr[GPR_PAGE] + PAGE_SIZE + (cpu->code_size == CODE64 ? 0 : cpu->seg[SEG_CS].base);
@@ -114,7 +115,7 @@ static const struct insn *op_enter_crossing(struct cpu *cpu, const struct insn *
         kill_block(cpu, block);
         return NULL;
     }
-    account(cpu, block);
+    block_account(cpu, block);
     return in + 1;
 }
 
@@ -155,6 +156,8 @@ static void kill_block(struct cpu *cpu, struct block *block)
         *slot = block->hash_next;
     block->dead = true;
     block->insn[0].fn = op_resync;
+    if (cpu->translator)
+        block->native = block->native_flags = cpu->translator->cold;
     COUNT(cpu->stats, BLOCKS_INVALIDATED);
 }
 
@@ -221,6 +224,11 @@ static int decode_at(struct cpu *cpu, const uint8_t *code, unsigned off, gva_t p
 static void finish_block(struct cpu *cpu, struct block *block, unsigned off)
 {
     insn_fn *enter = block->crossing ? op_enter_crossing : block->alone ? op_enter_alone : op_enter;
+    if (cpu->translator) {
+        block->native = block->native_flags = cpu->translator->cold;
+        if (enter == op_enter && block->code_size == CODE64)
+            enter = op_enter_warm;
+    }
     block->insn[0] = (struct insn){.fn = enter, .link = block, .off = block->gpa.v & ~PAGE_MASK};
     struct insn *end = &block->insn[block->count + 1];
     *end = (struct insn){.fn = block->alone ? op_end_alone : op_branch, .imm = off, .off = (uint16_t)off};

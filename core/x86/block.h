@@ -25,6 +25,8 @@ struct block {
     bool dead;
     uint16_t count; /* instructions */
     uint16_t refs;  /* data accesses */
+    uint16_t heat;  /* how often it was entered, while a translator waits for it to get hot */
+    const void *native, *native_flags; /* a translator's entries: status flags saved, or in the host's RFLAGS */
     struct block *hash_next, *page_next, *crossing_next;
     struct insn insn[]; /* [0] enters the block; then `count` records; then one that goes on behind them */
 };
@@ -109,6 +111,20 @@ static inline const struct insn *branch_to(struct cpu *cpu, const struct insn *i
         return end_block(cpu, rip);
     }
     return jump_to(cpu, rip);
+}
+
+/* Must the CPU stop in front of the block? Something is to be done first, or the budget would be overrun. */
+static inline bool block_must_stop(const struct cpu *cpu, const struct block *block)
+{
+    return cpu->attention || block->count > cpu->icount_limit - cpu->icount;
+}
+
+/* Instructions and accesses are counted when a block is entered. */
+static inline void block_account(struct cpu *cpu, struct block *block)
+{
+    cpu->icount += block->count;
+    cpu->mem_accesses += block->refs;
+    cpu->block = block;
 }
 
 /* The record that goes on behind a block: family_branch's unconditional branch. */

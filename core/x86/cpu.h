@@ -19,6 +19,7 @@
 #include <setjmp.h>
 #include <virtlab/engine.h>
 
+struct cpu;
 struct insn;
 struct block;
 struct block_cache;
@@ -83,6 +84,39 @@ struct posted_write {
 };
 #define POSTED_MAX 64
 
+/*
+ * A translator over the interpreter (full/bt): it gives hot blocks a native entry. core/x86 knows no more of it than
+ * this. `cold` is where native code goes on for a block that has none.
+ */
+struct translator {
+    /* A handler like any (insn_fn): in front of a hot block's first record. */
+    const struct insn *(*block_hot)(struct cpu *cpu, const struct insn *enter);
+    void (*blocks_flushed)(struct cpu *cpu); /* every block is gone */
+    const void *cold;
+    unsigned heat; /* entries that make a block hot */
+};
+
+/* A translator's return cache: where the return to `rip` goes on. A ring, its top moved by 8-bit arithmetic. */
+#define RETURNS 16
+struct native_return {
+    uint64_t rip;
+    const void *code;
+};
+
+/* What native code keeps in struct cpu beside the registers. */
+struct native_state {
+    int64_t budget;      /* instructions that may still be begun */
+    uint64_t scratch;
+    uint64_t host_sp;    /* the VMM's stack, while native code runs */
+    struct native_return *top;
+    uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
+    uint32_t xmm_absent; /* the guest's XMM registers are in cpu->xmm, not in the host's */
+    uint16_t flags;      /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+};
+
+/* Below struct cpu lies a stack for signal handlers that come while native code has RSP point to struct cpu. */
+#define CPU_STACK_SIZE (UINT64_C(64) << 10)
+
 struct cpu {
     /* What nearly every handler touches comes first. */
     uint64_t gpr[GPR_ALL]; /* [GPR_ZERO] is 0; [GPR_PAGE] is the code page's base, as an offset in CS */
@@ -104,6 +138,7 @@ struct cpu {
     xmm_t xmm[16];
     uint32_t mxcsr;
     uint32_t fpu_guard; /* enum fpu_guard (fpu.h): why an SSE or x87 instruction can't just go ahead; 0 mostly */
+    struct native_state native;
     struct x87 x87;
 
     /* Architectural state. */
@@ -141,8 +176,10 @@ struct cpu {
     unsigned posted_count, posted_next;
     uint8_t io_data[VM_IO_MAX];
 
+    struct native_return returns[RETURNS] __attribute__((aligned(256)));
     struct tlb tlb;
     struct block_cache *blocks;
+    struct translator *translator; /* or NULL */
     const struct engine_host *host;
     struct stats *stats;
 };

@@ -8,15 +8,17 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
 {
-    struct cpu *cpu = aligned_alloc(64, (sizeof(struct cpu) + 63) & ~(size_t)63);
-    if (!cpu) {
+    uint8_t *memory = mmap(NULL, CPU_STACK_SIZE + sizeof(struct cpu), PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
         fail(why, ENOMEM, "not enough memory for a CPU");
         return NULL;
     }
-    memset(cpu, 0, sizeof(*cpu));
+    struct cpu *cpu = (struct cpu *)(memory + CPU_STACK_SIZE);
     cpu->host = host;
     cpu->stats = host->stats;
     cpu->icount_limit = UINT64_MAX;
@@ -36,7 +38,7 @@ void cpu_destroy(struct cpu *cpu)
     if (!cpu)
         return;
     block_cache_destroy(cpu->blocks);
-    free(cpu);
+    munmap((uint8_t *)cpu - CPU_STACK_SIZE, CPU_STACK_SIZE + sizeof(struct cpu));
 }
 
 /* ---- what follows from the registers ---- */

@@ -21,7 +21,8 @@
     X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")          \
     X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                          \
     X(PT_WRITES, pt_writes, "traced writes to page tables")                                    \
-    X(BLOCKS_DECODED, blocks_decoded, "blocks decoded or translated")                          \
+    X(BLOCKS_DECODED, blocks_decoded, "blocks decoded")                                        \
+    X(BLOCKS_TRANSLATED, blocks_translated, "hot blocks translated to host code")              \
     X(BLOCKS_CHAINED, blocks_chained, "direct links made between blocks")                      \
     X(BLOCKS_INVALIDATED, blocks_invalidated, "blocks dropped because their code was written") \
     X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")       \

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bt.h - the binary translator: hot blocks of 64-bit guest code become host code.
+ *
+ * The interpreter (core/x86) stays underneath. It runs code that is cold, 16- or 32-bit, or odd, and every instruction
+ * that faults or meets a device: native code leaves in front of such an instruction, with the interpreter's state
+ * complete, and the interpreter goes on with the instruction's own record. So there is one implementation of everything
+ * difficult, and native code is only ever the fast path. docs/translator.md has the whole picture.
+ *
+ * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the interpreter's
+ * side), translate.c (a block), memory.c (the TLB probe), copy.c (instructions that are copied), stack.c, branch.c.
+ */
+#ifndef VIRTLAB_BT_BT_H
+#define VIRTLAB_BT_BT_H
+
+#include "full/bt/emit.h"
+#include "x86/block.h"
+#include "x86/decode.h"
+#include <stddef.h>
+
+/* ---- registers. RSP holds struct cpu *; R14 and R15 are scratch. Guest registers have fixed places: ---- */
+
+enum { HOST_CPU = RSP, SCRATCH_A = R14, SCRATCH_B = R15 };
+/* The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. */
+extern const int8_t host_of[16];
+
+#define CPU_FIELD(field) ((struct host_mem){HOST_CPU, NO_REG, 0, (int32_t)offsetof(struct cpu, field)})
+static inline struct host_mem cpu_gpr(unsigned r)
+{
+    return (struct host_mem){HOST_CPU, NO_REG, 0, (int32_t)(offsetof(struct cpu, gpr) + 8 * r)};
+}
+
+/* ---- leaving native code ---- */
+
+/* Why, and what `what` then is. */
+enum leave {
+    LEAVE_RECORD, /* the interpreter goes on with this record of a block already accounted */
+    LEAVE_BLOCK,  /* ... with this block, from its top */
+    LEAVE_RIP,    /* ... at this address, through the run loop */
+    LEAVE_CALL,   /* the same for a CALL (a struct insn) that has pushed; the target is in native.scratch */
+    LEAVE_LINK,   /* a struct link: a branch within the page that isn't linked yet */
+    LEAVE_KINDS
+};
+struct left {
+    uint64_t what, why;
+};
+
+/* A direct branch within its page: the jump to be patched when its target has native code. */
+struct link {
+    uint8_t *jump;
+    struct block *from;
+    const struct insn *record;
+    bool flags; /* the status flags are in RFLAGS there */
+};
+
+#define CODE_SIZE (UINT64_C(32) << 20)
+#define LINKS_MAX (UINT64_C(1) << 18)
+/* What one block may need at most. */
+#define CODE_RESERVE  (64 << 10)
+#define LINKS_RESERVE 4
+
+struct bt {
+    struct translator translator; /* first: what core/x86 knows */
+    struct emitter code;
+    uint8_t *memory, *first; /* the code cache, and where blocks begin in it */
+    struct link *link;
+    unsigned link_count;
+    ZydisDecoder decoder;
+    /* Routines at the code cache's start. */
+    struct left (*enter)(struct cpu *cpu, const void *code);
+    const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
+    const uint8_t *no_return; /* of an empty entry in the return cache */
+    const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
+};
+
+static inline struct bt *bt_of(const struct cpu *cpu)
+{
+    return (struct bt *)cpu->translator;
+}
+
+struct bt *bt_create(struct reason *why);
+void bt_destroy(struct bt *bt);
+void bt_decoder_init(ZydisDecoder *decoder);
+insn_fn op_translate, op_enter_native;
+
+/* ---- translating a block ---- */
+
+/* Where the status flags are: bits, both may be set. */
+enum { IN_HOST = 1, IN_MEMORY = 2 };
+
+/* Code out of line, emitted behind the block. */
+enum stub_kind { STUB_LEAVE, STUB_LINK, STUB_FAR, STUB_FAR_MISSED, STUB_CALL_MISSED, STUB_RETURN, STUB_LANDING, STUB_XMM };
+struct stub {
+    enum stub_kind kind;
+    uint8_t *jump; /* comes here */
+    const uint8_t *back;
+    const struct insn *record;
+    bool flags; /* the status flags are in RFLAGS and not saved */
+};
+#define STUBS_MAX (8 * BLOCK_MAX)
+
+struct unit {
+    struct bt *bt;
+    struct emitter *e;
+    struct block *block;
+    unsigned flags; /* IN_HOST, IN_MEMORY */
+    unsigned stub_count;
+    struct stub stub[STUBS_MAX];
+};
+
+/* What an instruction does with the status flags. */
+struct flag_use {
+    bool reads;  /* needs them, or leaves some as they are */
+    bool writes; /* changes some */
+};
+struct flag_use flag_use(const struct decoded *d);
+
+void save_flags(struct unit *t);
+void restore_flags(struct unit *t, int scratch);
+void add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
+
+/*
+ * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
+ * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved.
+ */
+struct probe {
+    unsigned size;
+    bool write, aligned;
+};
+bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
+struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
+/* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */
+bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m);
+
+/* A guest register's value, in its own host register or in `scratch`. */
+static inline int guest_register(struct unit *t, unsigned r, int scratch)
+{
+    if (host_of[r] != NO_REG)
+        return host_of[r];
+    emit_load(t->e, scratch, cpu_gpr(r));
+    return scratch;
+}
+
+/* The translators proper: false when the instruction is left to the interpreter. */
+bool translate_copy(struct unit *t, const struct insn *in, const struct decoded *d);
+bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
+bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
+bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
+/* Goes on behind the block's last record. */
+void translate_end(struct unit *t, const struct insn *end);
+/* A direct branch to another page, through the jump table. */
+void translate_far(struct unit *t, const struct insn *in);
+/* The out-of-line parts of RET (not in the return cache) and CALL (where its return goes on). */
+void translate_return_missed(struct unit *t, const struct insn *in);
+void translate_landing(struct unit *t, const struct insn *in);
+
+bool uses_xmm(const struct decoded *d);
+/* Register to register: it can't leave the block, and changes no flags but its own. */
+bool is_plain(const struct decoded *d, const struct insn *in);
+
+#endif

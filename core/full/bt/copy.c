@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * copy.c - instructions that execute as they are, with other registers and another address.
+ *
+ * Most of x86 is translated by this one file: prefixes, opcode and immediate are copied, ModRM, SIB and REX are made
+ * anew. An operand in memory becomes the host address that the probe found, so `add [mem], reg` stays one instruction.
+ * Guest registers without a host register are loaded into a scratch register before and stored behind.
+ *
+ * LOCK is dropped: there is one virtual CPU, and devices run in its thread.
+ *
+ * Read next: stack.c.
+ */
+#include "full/bt/bt.h"
+
+/* ---- which instructions ---- */
+
+static bool is_nop(const struct decoded *d)
+{
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_NOP:
+    case ZYDIS_MNEMONIC_ENDBR64:
+    case ZYDIS_MNEMONIC_LFENCE:
+    case ZYDIS_MNEMONIC_MFENCE:
+    case ZYDIS_MNEMONIC_SFENCE: return true;
+    default: return false;
+    }
+}
+
+static bool is_sse(const struct decoded *d)
+{
+    switch (d->z.meta.isa_ext) {
+    case ZYDIS_ISA_EXT_SSE:
+    case ZYDIS_ISA_EXT_SSE2:
+    case ZYDIS_ISA_EXT_SSE3:
+    case ZYDIS_ISA_EXT_SSSE3:
+    case ZYDIS_ISA_EXT_SSE4: break;
+    default: return false;
+    }
+    switch (d->z.mnemonic) { /* of these, what isn't an operation on XMM registers */
+    case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_STMXCSR:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_CVTPI2PS:
+    case ZYDIS_MNEMONIC_CVTPI2PD:
+    case ZYDIS_MNEMONIC_PREFETCHNTA:
+    case ZYDIS_MNEMONIC_PREFETCHT0:
+    case ZYDIS_MNEMONIC_PREFETCHT1:
+    case ZYDIS_MNEMONIC_PREFETCHT2:
+    case ZYDIS_MNEMONIC_POPCNT: return false;
+    default: return !is_nop(d);
+    }
+}
+
+bool uses_xmm(const struct decoded *d)
+{
+    return is_sse(d);
+}
+
+static bool copyable(const struct decoded *d)
+{
+    if (d->z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY)
+        return false;
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_MOVZX:
+    case ZYDIS_MNEMONIC_MOVSX:
+    case ZYDIS_MNEMONIC_MOVSXD:
+    case ZYDIS_MNEMONIC_LEA:
+    case ZYDIS_MNEMONIC_ADD:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_ADC:
+    case ZYDIS_MNEMONIC_SBB:
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_SUB:
+    case ZYDIS_MNEMONIC_XOR:
+    case ZYDIS_MNEMONIC_CMP:
+    case ZYDIS_MNEMONIC_TEST:
+    case ZYDIS_MNEMONIC_INC:
+    case ZYDIS_MNEMONIC_DEC:
+    case ZYDIS_MNEMONIC_NEG:
+    case ZYDIS_MNEMONIC_NOT:
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+    case ZYDIS_MNEMONIC_IMUL:
+    case ZYDIS_MNEMONIC_MUL:
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTS:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTC:
+    case ZYDIS_MNEMONIC_BSF:
+    case ZYDIS_MNEMONIC_BSR:
+    case ZYDIS_MNEMONIC_BSWAP:
+    case ZYDIS_MNEMONIC_POPCNT:
+    case ZYDIS_MNEMONIC_XCHG:
+    case ZYDIS_MNEMONIC_XADD:
+    case ZYDIS_MNEMONIC_CMPXCHG:
+    case ZYDIS_MNEMONIC_CMPXCHG16B:
+    case ZYDIS_MNEMONIC_CBW:
+    case ZYDIS_MNEMONIC_CWDE:
+    case ZYDIS_MNEMONIC_CDQE:
+    case ZYDIS_MNEMONIC_CWD:
+    case ZYDIS_MNEMONIC_CDQ:
+    case ZYDIS_MNEMONIC_CQO:
+    case ZYDIS_MNEMONIC_CLC:
+    case ZYDIS_MNEMONIC_STC:
+    case ZYDIS_MNEMONIC_CMC:
+    case ZYDIS_MNEMONIC_LAHF:
+    case ZYDIS_MNEMONIC_SAHF: return true;
+    default: break;
+    }
+    return is_nop(d) || is_sse(d) || d->z.meta.category == ZYDIS_CATEGORY_CMOV ||
+           d->z.meta.category == ZYDIS_CATEGORY_SETCC;
+}
+
+bool is_plain(const struct decoded *d, const struct insn *in)
+{
+    if (is_nop(d) || d->z.mnemonic == ZYDIS_MNEMONIC_LEA)
+        return true;
+    return copyable(d) && !is_sse(d) && !(in->flags & INSN_MEM);
+}
+
+/* 16-byte operands that need not be aligned; all other instructions raise #GP (SDM 1, 10.4.1.1). */
+static bool may_be_unaligned(ZydisMnemonic m)
+{
+    switch (m) {
+    case ZYDIS_MNEMONIC_MOVUPS:
+    case ZYDIS_MNEMONIC_MOVUPD:
+    case ZYDIS_MNEMONIC_MOVDQU:
+    case ZYDIS_MNEMONIC_LDDQU:
+    case ZYDIS_MNEMONIC_PCMPESTRI:
+    case ZYDIS_MNEMONIC_PCMPESTRM:
+    case ZYDIS_MNEMONIC_PCMPISTRI:
+    case ZYDIS_MNEMONIC_PCMPISTRM: return true;
+    default: return false;
+    }
+}
+
+/* ---- operands ---- */
+
+/* An operand in a register, and the host register that stands for it. */
+struct place {
+    const ZydisDecodedOperand *operand; /* NULL: there is none */
+    int guest;                          /* number of a general register, or NO_REG */
+    int host;
+};
+
+struct copy {
+    struct host_op op;
+    const ZydisDecodedOperand *rm_mem;
+    struct place rm, reg, embedded; /* embedded: in the opcode's low three bits */
+};
+
+/* Fills in the host register; false for classes that aren't copied (segment, control, MMX ...). */
+static bool take_register(struct copy *c, struct place *p, const ZydisDecodedOperand *o)
+{
+    ZydisRegister r = o->reg.value;
+    *p = (struct place){o, NO_REG, NO_REG};
+    switch (ZydisRegisterGetClass(r)) {
+    case ZYDIS_REGCLASS_XMM: p->host = ZydisRegisterGetId(r); return true;
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64: p->guest = ZydisRegisterGetId(r); break;
+    case ZYDIS_REGCLASS_GPR8:
+        if (r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH) {
+            c->op.no_rex = true;
+            p->host = r - ZYDIS_REGISTER_AH + 4;
+            return true;
+        }
+        p->guest = r <= ZYDIS_REGISTER_BL ? r - ZYDIS_REGISTER_AL : r - ZYDIS_REGISTER_SPL + RSP;
+        c->op.force_rex |= host_of[p->guest] >= RSP && host_of[p->guest] <= RDI;
+        break;
+    default: return false;
+    }
+    p->host = host_of[p->guest];
+    return true;
+}
+
+static bool is_identical(ZydisRegister r)
+{
+    switch (ZydisRegisterGetClass(r)) {
+    case ZYDIS_REGCLASS_GPR8:
+    case ZYDIS_REGCLASS_GPR16:
+    case ZYDIS_REGCLASS_GPR32:
+    case ZYDIS_REGCLASS_GPR64: {
+        unsigned id = (unsigned)ZydisRegisterGetId(r);
+        return r >= ZYDIS_REGISTER_AH && r <= ZYDIS_REGISTER_BH ? true : host_of[id & 15] == (int)id;
+    }
+    case ZYDIS_REGCLASS_XMM:
+    case ZYDIS_REGCLASS_FLAGS: return true;
+    default: return false;
+    }
+}
+
+static bool take_operands(struct copy *c, const struct decoded *d)
+{
+    for (unsigned i = 0; i < d->z.operand_count; i++) {
+        const ZydisDecodedOperand *o = &d->operand[i];
+        if (o->type == ZYDIS_OPERAND_TYPE_MEMORY) {
+            if (o->encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM)
+                return false;
+            c->rm_mem = o;
+        } else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            bool fine;
+            switch (o->encoding) {
+            case ZYDIS_OPERAND_ENCODING_MODRM_RM: fine = take_register(c, &c->rm, o); break;
+            case ZYDIS_OPERAND_ENCODING_MODRM_REG: fine = take_register(c, &c->reg, o); break;
+            case ZYDIS_OPERAND_ENCODING_OPCODE: fine = take_register(c, &c->embedded, o); break;
+            default: fine = is_identical(o->reg.value); break;
+            }
+            if (!fine)
+                return false;
+        } else if (o->type != ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool take_opcode(struct copy *c, const struct decoded *d)
+{
+    switch (d->z.opcode_map) {
+    case ZYDIS_OPCODE_MAP_DEFAULT: c->op.map = MAP_PRIMARY; break;
+    case ZYDIS_OPCODE_MAP_0F: c->op.map = MAP_0F; break;
+    case ZYDIS_OPCODE_MAP_0F38: c->op.map = MAP_0F38; break;
+    case ZYDIS_OPCODE_MAP_0F3A: c->op.map = MAP_0F3A; break;
+    default: return false;
+    }
+    c->op.opcode = d->z.opcode;
+    c->op.w = d->z.attributes & ZYDIS_ATTRIB_HAS_REX && d->z.raw.rex.W;
+    /* 66 is the operand size, or belongs to the opcode, as F2 and F3 may. Other F2 and F3 mean nothing here, but would
+     * to the host: F3 0F BC is TZCNT there. */
+    unsigned n = 0;
+    for (unsigned i = 0; i < d->z.raw.prefix_count && n < sizeof(c->op.prefix); i++) {
+        uint8_t value = d->z.raw.prefixes[i].value;
+        bool mandatory = d->z.raw.prefixes[i].type == ZYDIS_PREFIX_TYPE_MANDATORY;
+        if ((value == 0x66 && d->z.raw.prefixes[i].type != ZYDIS_PREFIX_TYPE_IGNORED) ||
+            ((value == 0xf2 || value == 0xf3) && mandatory))
+            c->op.prefix[n++] = value;
+    }
+    return true;
+}
+
+static bool writes(const struct place *p)
+{
+    return p->operand->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE;
+}
+/* Is the old value needed? Also when only a part is written, or perhaps nothing. */
+static bool needs_old(const struct place *p)
+{
+    return p->operand->actions & (ZYDIS_OPERAND_ACTION_MASK_READ | ZYDIS_OPERAND_ACTION_CONDWRITE) ||
+           p->operand->size < 32;
+}
+
+/* A guest register that lives in memory comes into `scratch`. */
+static void bring(struct unit *t, struct place *p, int scratch)
+{
+    if (!p->operand || p->guest == NO_REG || p->host != NO_REG)
+        return;
+    p->host = scratch;
+    if (needs_old(p))
+        emit_load(t->e, scratch, cpu_gpr((unsigned)p->guest));
+}
+static void put_back(struct unit *t, const struct place *p)
+{
+    if (p->operand && p->guest != NO_REG && host_of[p->guest] == NO_REG && writes(p))
+        emit_store(t->e, cpu_gpr((unsigned)p->guest), p->host);
+}
+
+/* ---- emitting ---- */
+
+static void emit_immediates(struct emitter *e, const struct decoded *d)
+{
+    for (unsigned i = 0; i < 2; i++)
+        for (unsigned bits = 0; bits < d->z.raw.imm[i].size; bits += 8)
+            emit8(e, (uint8_t)(d->z.raw.imm[i].value.u >> bits));
+}
+
+/* Without ModRM: a register in the opcode, or none but implicit ones. */
+static bool emit_short(struct emitter *e, const struct copy *c)
+{
+    const struct host_op *op = &c->op;
+    int reg = c->embedded.operand ? c->embedded.host : 0;
+    uint8_t rex = (uint8_t)(op->w << 3 | (reg >= 8));
+    if (op->no_rex && (rex || op->force_rex))
+        return false;
+    for (unsigned i = 0; i < sizeof(op->prefix) && op->prefix[i]; i++)
+        emit8(e, op->prefix[i]);
+    if (rex || op->force_rex)
+        emit8(e, 0x40 | rex);
+    if (op->map == MAP_0F)
+        emit8(e, 0x0f);
+    emit8(e, c->embedded.operand ? (uint8_t)((op->opcode & 0xf8) | (reg & 7)) : op->opcode);
+    return true;
+}
+
+static bool is_bit_test(const struct decoded *d)
+{
+    return d->z.mnemonic == ZYDIS_MNEMONIC_BT || d->z.mnemonic == ZYDIS_MNEMONIC_BTS ||
+           d->z.mnemonic == ZYDIS_MNEMONIC_BTR || d->z.mnemonic == ZYDIS_MNEMONIC_BTC;
+}
+
+static bool copy_memory(struct unit *t, const struct insn *in, const struct decoded *d, struct copy *c)
+{
+    struct probe p = {.size = c->rm_mem->size / 8u, .write = c->rm_mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE};
+    if (!p.size || p.size > 16 || (p.size & (p.size - 1)))
+        return false;
+    if (is_bit_test(d) && c->reg.operand)
+        return false; /* the bit may lie far from the address */
+    p.aligned = p.size == 16 && !may_be_unaligned(d->z.mnemonic);
+    struct host_mem m;
+    int free;
+    if (!probe_operand(t, in, p, &m, &free))
+        return false;
+    if (flag_use(d).reads)
+        restore_flags(t, free);
+    bring(t, &c->reg, free);
+    if (!emit_mem(t->e, c->op, c->reg.operand ? c->reg.host : d->z.raw.modrm.reg, m))
+        return false;
+    emit_immediates(t->e, d);
+    put_back(t, &c->reg);
+    return true;
+}
+
+static bool copy_registers(struct unit *t, const struct decoded *d, struct copy *c)
+{
+    if (flag_use(d).reads)
+        restore_flags(t, SCRATCH_A);
+    bool same = c->rm.operand && c->reg.operand && c->rm.guest == c->reg.guest && c->rm.guest != NO_REG;
+    if (same && needs_old(&c->reg)) { /* one value, in one scratch register */
+        bring(t, &c->reg, SCRATCH_A);
+        c->rm.host = c->reg.host;
+    }
+    bring(t, &c->rm, SCRATCH_A);
+    if (same)
+        c->reg.host = c->rm.host;
+    bring(t, &c->reg, SCRATCH_B);
+    bring(t, &c->embedded, SCRATCH_A);
+    if (d->z.attributes & ZYDIS_ATTRIB_HAS_MODRM) {
+        int reg = c->reg.operand ? c->reg.host : d->z.raw.modrm.reg,
+            rm = c->rm.operand ? c->rm.host : d->z.raw.modrm.rm;
+        if (!emit_reg(t->e, c->op, reg, rm))
+            return false;
+    } else if (!emit_short(t->e, c)) {
+        return false;
+    }
+    emit_immediates(t->e, d);
+    put_back(t, &c->rm);
+    put_back(t, &c->reg);
+    put_back(t, &c->embedded);
+    return true;
+}
+
+/* LEA touches no memory and no flags. */
+static bool copy_lea(struct unit *t, const struct insn *in, const struct decoded *d)
+{
+    struct host_mem m;
+    unsigned to = (unsigned)ZydisRegisterGetId(d->operand[0].reg.value), size = d->operand[0].size / 8u;
+    if (size == 2 || !effective_operand(t, in, &m))
+        return false;
+    int host = host_of[to] == NO_REG ? SCRATCH_A : host_of[to];
+    (void)emit_mem(t->e, (struct host_op){.opcode = 0x8d, .w = size == 8 && in->addrsize == 8}, host, m);
+    if (host_of[to] == NO_REG)
+        emit_store(t->e, cpu_gpr(to), host);
+    return true;
+}
+
+bool translate_copy(struct unit *t, const struct insn *in, const struct decoded *d)
+{
+    if (!copyable(d))
+        return false;
+    if (is_nop(d))
+        return true;
+    if (d->z.mnemonic == ZYDIS_MNEMONIC_LEA)
+        return copy_lea(t, in, d);
+    struct copy c = {.op = {.map = MAP_PRIMARY}};
+    if (!take_operands(&c, d) || !take_opcode(&c, d))
+        return false;
+    bool done = c.rm_mem ? copy_memory(t, in, d, &c) : copy_registers(t, d, &c);
+    if (done && flag_use(d).writes)
+        t->flags = IN_HOST;
+    return done;
+}

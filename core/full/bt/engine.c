@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine.c - full/bt: full virtualization by dynamic binary translation.
+ *
+ * The CPU is the software CPU of core/x86 with a translator put over it. This file puts both behind the contract of
+ * engine.h, and holds the one place where the interpreter enters native code and takes over again.
+ *
+ * Read next: translate.c.
+ */
+#include "full/bt/bt.h"
+#include <errno.h>
+
+/* ---- entering native code, and going on where it left ---- */
+
+static unsigned pack_flags(const struct lazy_flags *f)
+{
+    uint32_t flags = flags_get(f);
+    return (flags & 0xd5) << 8 | !!(flags & FLAG_OF);
+}
+static void unpack_flags(struct lazy_flags *f, unsigned packed)
+{
+    flags_set(f, (packed >> 8 & 0xd5) | (packed & 1 ? FLAG_OF : 0));
+}
+
+/* The return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
+static void check_returns(struct cpu *cpu)
+{
+    const uint64_t *counter = cpu->stats->counter;
+    uint64_t valid = (cpu->blocks->regime << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
+    if (likely(valid == cpu->native.returns_valid && cpu->native.top))
+        return;
+    for (unsigned i = 0; i < RETURNS; i++)
+        cpu->returns[i] = (struct native_return){0, bt_of(cpu)->no_return};
+    cpu->native.top = cpu->returns;
+    cpu->native.returns_valid = valid;
+}
+
+static struct left run_native(struct cpu *cpu, const struct block *block)
+{
+    uint64_t remaining = cpu->icount_limit - cpu->icount;
+    int64_t budget = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    check_returns(cpu);
+    cpu->native.budget = budget;
+    cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
+    struct left left = bt_of(cpu)->enter(cpu, block->native);
+    cpu->icount += (uint64_t)(budget - cpu->native.budget);
+    unpack_flags(&cpu->lf, cpu->native.flags);
+    return left;
+}
+
+static struct block *block_entered_at(const struct insn *first)
+{
+    return (struct block *)((uintptr_t)first - offsetof(struct block, insn));
+}
+
+/* The interpreter goes on with a record in the middle of a block that native code has accounted. */
+static const struct insn *go_on_with(struct cpu *cpu, const struct insn *record)
+{
+    cpu->block = block_entered_at(record - record->pos - 1);
+    return record;
+}
+
+/* A call that is done but for the jump, to a place that the jump table doesn't know. */
+static const struct insn *finish_call(struct cpu *cpu, const struct insn *record)
+{
+    if (likely(canonical(cpu->native.scratch)))
+        return end_block(cpu, cpu->native.scratch);
+    cpu->gpr[RSP] += 8; /* the target is at fault: the call has no effect */
+    return go_on_with(cpu, record);
+}
+
+/* A branch within its page goes the interpreter's way once more, and is patched if the target has native code. */
+static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
+{
+    cpu->block = link->from;
+    const struct insn *next = branch_to(cpu, link->record);
+    if (!next || !link->record->link)
+        return next;
+    const struct block *target = link->record->link;
+    if (target->native != cpu->translator->cold) {
+        emit_patch(link->jump, link->flags ? target->native_flags : target->native);
+        COUNT(cpu->stats, BLOCKS_CHAINED);
+    }
+    return next;
+}
+
+const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
+{
+    struct block *block = in->link;
+    if (unlikely(block_must_stop(cpu, block)))
+        return end_block(cpu, cpu_rip(cpu, in));
+    if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
+        block_account(cpu, block);
+        return in + 1;
+    }
+    struct left left = run_native(cpu, block);
+    const void *what = (const void *)(uintptr_t)left.what; /* NOLINT: made by cache.c from a pointer */
+    switch ((enum leave)left.why) {
+    case LEAVE_RECORD: return go_on_with(cpu, what);
+    case LEAVE_BLOCK: return ((const struct block *)what)->insn;
+    case LEAVE_CALL: return finish_call(cpu, what);
+    case LEAVE_LINK: return follow_link(cpu, what);
+    default: return end_block(cpu, left.what);
+    }
+}
+
+/* ---- the contract ---- */
+
+static struct cpu *cpu_of(struct engine *engine)
+{
+    return (struct cpu *)engine;
+}
+
+static int probe(struct reason *why)
+{
+    if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt"))
+        return fail(why, EOPNOTSUPP, "the host's CPU lacks SSE4.2 or POPCNT, which carry out the guest's");
+    struct bt *bt = bt_create(why);
+    if (!bt)
+        return -ENOMEM;
+    bt_destroy(bt);
+    return 0;
+}
+
+static struct engine *create(const struct engine_host *host, struct reason *why)
+{
+    struct bt *bt = bt_create(why);
+    struct cpu *cpu = bt ? cpu_create(host, why) : NULL;
+    if (!cpu) {
+        bt_destroy(bt);
+        return NULL;
+    }
+    cpu->translator = &bt->translator;
+    return (struct engine *)cpu;
+}
+
+static void destroy(struct engine *engine)
+{
+    struct bt *bt = engine ? bt_of(cpu_of(engine)) : NULL;
+    cpu_destroy(cpu_of(engine));
+    bt_destroy(bt);
+}
+
+static void run(struct engine *engine, struct vm_exit *exit, uint64_t budget)
+{
+    cpu_run(cpu_of(engine), exit, budget);
+}
+static void get_state(struct engine *engine, struct cpu_state *state)
+{
+    cpu_get_state(cpu_of(engine), state);
+}
+static int set_state(struct engine *engine, const struct cpu_state *state, struct reason *why)
+{
+    return cpu_set_state(cpu_of(engine), state, why);
+}
+static bool can_inject(struct engine *engine)
+{
+    return cpu_can_inject(cpu_of(engine));
+}
+static void inject(struct engine *engine, uint8_t vector)
+{
+    cpu_inject(cpu_of(engine), vector);
+}
+static void request_window(struct engine *engine, bool wanted)
+{
+    cpu_of(engine)->window_wanted = wanted;
+}
+static void kick(struct engine *engine)
+{
+    cpu_kick(cpu_of(engine));
+}
+static void ram_written(struct engine *engine, gpa_t at, uint64_t len)
+{
+    cpu_ram_written(cpu_of(engine), at, len);
+}
+
+const struct engine_ops full_bt = {
+    .abi = ENGINE_ABI,
+    .name = "full/bt",
+    .technique = "full",
+    .text = "binary translation: hot code becomes host code, kernel and user alike",
+    .capabilities = ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME,
+    .counters = COUNTER_BIT(INSTRUCTIONS) | COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) |
+                COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | COUNTER_BIT(BLOCKS_DECODED) |
+                COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) |
+                COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |
+                COUNTER_BIT(UNKNOWN_INSTRUCTIONS),
+    .probe = probe,
+    .create = create,
+    .destroy = destroy,
+    .run = run,
+    .get_state = get_state,
+    .set_state = set_state,
+    .can_inject = can_inject,
+    .inject = inject,
+    .request_window = request_window,
+    .kick = kick,
+    .ram_written = ram_written,
+};

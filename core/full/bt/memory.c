@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * memory.c - how translated code reaches guest memory: the software TLB's probe of x86/mem.h, as host code.
+ *
+ *      lea  A, [the operand]                   ; linear address
+ *      mov  B, A / shr B, 10 / xor B, A        ; tlb_index(), times the size of an entry
+ *      shr  B, 6 / and B, 0xffc0 / add B, [cpu->tlb_data]
+ *      lea  A, [A + size - 1] / and A, -4096   ; page of its last byte
+ *      cmp  A, [B->read]                       ; or ->write
+ *      jne  leave                              ; the interpreter executes this instruction
+ *      mov  B, [B->addend]                     ; the instruction then uses [operand + B]
+ *
+ * Read next: copy.c.
+ */
+#include "full/bt/bt.h"
+
+_Static_assert(sizeof(struct tlb_entry) == 64, "the probe shifts by 6");
+
+bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m)
+{
+    if (in->disp != (int32_t)in->disp)
+        return false;
+    *m = (struct host_mem){NO_REG, NO_REG, in->scale, (int32_t)in->disp};
+    if (in->base == GPR_PAGE) {
+        emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
+        m->base = SCRATCH_A;
+    } else if (in->base != GPR_ZERO) {
+        m->base = guest_register(t, in->base, SCRATCH_A);
+    }
+    if (in->index != GPR_ZERO)
+        m->index = guest_register(t, in->index, SCRATCH_B);
+    return true;
+}
+
+static bool is_scratch(int reg)
+{
+    return reg == SCRATCH_A || reg == SCRATCH_B;
+}
+
+/* From the linear address in SCRATCH_A: SCRATCH_B = its TLB entry, or leaves. Destroys SCRATCH_A. */
+static void emit_probe(struct unit *t, const struct insn *in, struct probe p)
+{
+    struct emitter *e = t->e;
+    emit_mov(e, SCRATCH_B, SCRATCH_A);
+    emit_shift(e, SHIFT_SHR, SCRATCH_B, TLB_BITS);
+    emit_alu(e, ALU_XOR, SCRATCH_B, SCRATCH_A);
+    emit_shift(e, SHIFT_SHR, SCRATCH_B, PAGE_SHIFT - 6);
+    emit_alu_constant(e, ALU_AND, SCRATCH_B, (TLB_SIZE - 1) << 6);
+    emit_alu_mem(e, ALU_ADD, SCRATCH_B, CPU_FIELD(tlb_data));
+    if (p.aligned) { /* an unaligned address keeps a low bit, and no page has that */
+        emit_alu_constant(e, ALU_AND, SCRATCH_A, (int32_t)(PAGE_MASK | (p.size - 1)));
+    } else {
+        if (p.size > 1)
+            emit_lea(e, SCRATCH_A, (struct host_mem){SCRATCH_A, NO_REG, 0, (int32_t)p.size - 1});
+        emit_alu_constant(e, ALU_AND, SCRATCH_A, (int32_t)PAGE_MASK);
+    }
+    size_t tag = p.write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
+    emit_alu_mem(e, ALU_CMP, SCRATCH_A, (struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)tag});
+    add_stub(t, STUB_LEAVE, emit_jump(e, IF_NE), in);
+    t->flags = IN_MEMORY;
+}
+
+#define ADDEND ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct tlb_entry, addend)})
+
+bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free)
+{
+    struct emitter *e = t->e;
+    save_flags(t);
+    if (!effective_operand(t, in, m))
+        return false;
+    if (in->addrsize == 8)
+        emit_lea(e, SCRATCH_A, *m);
+    else
+        (void)emit_mem(e, (struct host_op){.opcode = 0x8d}, SCRATCH_A, *m); /* 32 bits, upper half cleared */
+    bool based = in->seg == SEG_FS || in->seg == SEG_GS;
+    if (based) {
+        struct host_mem base = CPU_FIELD(seg_base);
+        base.disp += 8 * in->seg;
+        emit_alu_mem(e, ALU_ADD, SCRATCH_A, base);
+    }
+    bool anew = in->addrsize == 8 && !based && !is_scratch(m->base) && !is_scratch(m->index);
+    if (!anew)
+        emit_store(e, CPU_FIELD(native.scratch), SCRATCH_A);
+    emit_probe(t, in, p);
+    if (anew && m->index == NO_REG && m->base != NO_REG) {
+        emit_load(e, SCRATCH_B, ADDEND);
+        m->index = SCRATCH_B;
+        m->scale = 0;
+        *free = SCRATCH_A;
+        return true;
+    }
+    if (anew)
+        emit_lea(e, SCRATCH_A, *m);
+    else
+        emit_load(e, SCRATCH_A, CPU_FIELD(native.scratch));
+    emit_alu_mem(e, ALU_ADD, SCRATCH_A, ADDEND);
+    *m = (struct host_mem){SCRATCH_A, NO_REG, 0, 0};
+    *free = SCRATCH_B;
+    return true;
+}
+
+/* Eight bytes of the stack at [base + disp]. SCRATCH_A stays free. */
+struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
+{
+    save_flags(t);
+    emit_lea(t->e, SCRATCH_A, (struct host_mem){base, NO_REG, 0, disp});
+    emit_probe(t, in, (struct probe){.size = 8, .write = write});
+    emit_load(t->e, SCRATCH_B, ADDEND);
+    return (struct host_mem){base, SCRATCH_B, 0, disp};
+}
