@@ -12,6 +12,9 @@ if [ "${1:-}" = --check ]; then
     shift
 fi
 
+# A parallel make calls this for several purposes at once, and apt wants to be alone.
+mkdir -p build && exec 9>build/setup.lock && flock 9
+
 # need PACKAGE TEST...: notes the package when the test fails.
 missing=
 need() {
@@ -79,7 +82,7 @@ fi
 echo "Installing what Virtlab needs:$missing" >&2
 $as_root apt-get update -qq >/dev/null 2>&1
 # shellcheck disable=SC2086
-DEBIAN_FRONTEND=noninteractive $as_root $install >/dev/null 2>&1 && exit 0
+DEBIAN_FRONTEND=noninteractive $as_root $install -o DPkg::Lock::Timeout=300 >/dev/null 2>&1 && exit 0
 echo "setup.sh: the packages could not be installed. Type:" >&2
 echo "    sudo apt-get update && sudo $install" >&2
 exit 1
