@@ -2,8 +2,9 @@
 /*
  * budget.h - how long a row may take, so that the whole bench ends in time.
  *
- * Every row gets at least one pair of runs. Beyond that, our own engines come first: peers get further repetitions from
- * what the engines leave. What a pair costs is learnt on the way, for each subject apart.
+ * Every row gets at least one pair of runs (a peer's only while there is time). Beyond that, our own engines come
+ * first: peers get further repetitions from what the engines leave. What a pair costs is learnt on the way, for each
+ * subject apart.
  */
 #ifndef BENCH_BUDGET_H
 #define BENCH_BUDGET_H

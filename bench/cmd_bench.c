@@ -147,6 +147,10 @@ static void run_row(struct plan *plan, unsigned i, const struct bench_setup *set
 {
     const struct subject *subject = &plan->subjects.subject[i];
     double share = budget_share(&plan->budget, i);
+    if (plan->adapt && subject->kind == SUBJECT_PEER && now_seconds() - plan->budget.begin > plan->seconds) {
+        pairs_skip(row, full, subject, "left out: the time of this run was used up before it came to this peer");
+        return;
+    }
     if (!setup->full || !plan->slow[i]) {
         pairs_run(row, full, subject, setup, plan->reps, share, plan->adapt);
         plan->slow[i] = setup->full && plan->adapt && row->slowest > SLOW_SECONDS;

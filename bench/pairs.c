@@ -79,13 +79,24 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
     return row->status == OUTCOME_OK;
 }
 
-void pairs_run(struct row *row, struct baseline *baseline, const struct subject *subject,
-               const struct bench_setup *setup, unsigned reps, double seconds, bool adapt)
+static void row_start(struct row *row, const struct baseline *baseline, const struct subject *subject)
 {
     memset(row, 0, sizeof *row);
     row->subject = subject;
     row->workload = baseline->row.workload;
     row->args = baseline->row.args;
+}
+
+void pairs_skip(struct row *row, const struct baseline *baseline, const struct subject *subject, const char *reason)
+{
+    row_start(row, baseline, subject);
+    row_fail(row, OUTCOME_NA, reason, "");
+}
+
+void pairs_run(struct row *row, struct baseline *baseline, const struct subject *subject,
+               const struct bench_setup *setup, unsigned reps, double seconds, bool adapt)
+{
+    row_start(row, baseline, subject);
     if (*subject->missing.text) { /* not worth a native run */
         row_fail(row, OUTCOME_NA, subject->missing.text, "");
         return;

@@ -39,6 +39,9 @@ void baseline_start(struct baseline *baseline, const struct bench_setup *setup, 
 void pairs_run(struct row *row, struct baseline *baseline, const struct subject *subject,
                const struct bench_setup *setup, unsigned reps, double seconds, bool adapt);
 
+/* The row of a subject that isn't run at all, with the reason. */
+void pairs_skip(struct row *row, const struct baseline *baseline, const struct subject *subject, const char *reason);
+
 void row_free(struct row *row);
 
 #endif
