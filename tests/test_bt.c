@@ -156,6 +156,21 @@ static void test_mixed(void)
     close_both(&a, &b);
 }
 
+/* A destination that stays as it is, in a register that native code keeps in memory. */
+static void test_kept_destination(void)
+{
+    static const uint8_t code[] = {0x49, 0xc7, 0xc5, 0x34, 0x12, 0x00, 0x00, /* mov r13, 0x1234 */
+                                   0x4d, 0x31, 0xdb,                         /* xor r11, r11 */
+                                   0x4d, 0x0f, 0xbd, 0xeb,                   /* bsr r13, r11 */
+                                   0x4d, 0x0f, 0xbc, 0xf3,                   /* bsf r14, r11 */
+                                   0xf4};
+    struct rig a, b;
+    run_both(&a, &b, code, sizeof(code));
+    CHECK_EQ_U64(b.s.gpr[R13], 0x1234);
+    CHECK_EQ_U64(b.s.gpr[R14], 0);
+    close_both(&a, &b);
+}
+
 /* Every piece ends after exactly as many instructions as asked for, in the interpreter's state. */
 static void test_budget(void)
 {
@@ -338,6 +353,7 @@ int main(void)
 {
     static const struct vltest tests[] = {
         {"a program of many kinds of instructions ends as interpreted", test_mixed},
+        {"a scan of zero keeps its destination", test_kept_destination},
         {"budgets are kept to the instruction", test_budget},
         {"a block that rewrites itself", test_own_block},
         {"code rewritten through another mapping", test_other_alias},

@@ -23,9 +23,9 @@ struct block {
     bool alone; /* one instruction, run alone */
     bool crossing;
     bool dead;
-    uint16_t count; /* instructions */
-    uint16_t refs;  /* data accesses */
-    uint16_t heat;  /* how often it was entered, while a translator waits for it to get hot */
+    uint16_t count;                    /* instructions */
+    uint16_t refs;                     /* data accesses */
+    uint16_t heat;                     /* how often it was entered, while a translator waits for it to get hot */
     const void *native, *native_flags; /* a translator's entries: status flags saved, or in the host's RFLAGS */
     struct block *hash_next, *page_next, *crossing_next;
     struct insn insn[]; /* [0] enters the block; then `count` records; then one that goes on behind them */

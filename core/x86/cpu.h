@@ -105,13 +105,13 @@ struct native_return {
 
 /* What native code keeps in struct cpu beside the registers. */
 struct native_state {
-    int64_t budget;      /* instructions that may still be begun */
+    int64_t budget; /* instructions that may still be begun */
     uint64_t scratch;
-    uint64_t host_sp;    /* the VMM's stack, while native code runs */
+    uint64_t host_sp; /* the VMM's stack, while native code runs */
     struct native_return *top;
     uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
-    uint32_t xmm_absent; /* the guest's XMM registers are in cpu->xmm, not in the host's */
-    uint16_t flags;      /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+    uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
+    uint16_t flags;         /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
 };
 
 /* Below struct cpu lies a stack for signal handlers that come while native code has RSP point to struct cpu. */

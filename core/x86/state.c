@@ -12,8 +12,8 @@
 
 struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
 {
-    uint8_t *memory = mmap(NULL, CPU_STACK_SIZE + sizeof(struct cpu), PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *memory =
+        mmap(NULL, CPU_STACK_SIZE + sizeof(struct cpu), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         fail(why, ENOMEM, "not enough memory for a CPU");
         return NULL;

@@ -78,6 +78,11 @@ void translate_end(struct unit *t, const struct insn *end)
         translate_far(t, end);
 }
 
+void translate_shadowed(struct unit *t, const struct insn *end)
+{
+    add_stub(t, STUB_SHADOWED, emit_jump(t->e, ALWAYS), end);
+}
+
 static bool reachable(const struct insn *in)
 {
     return (int64_t)in->imm == (int32_t)in->imm;
@@ -100,6 +105,7 @@ static bool translate_jcc(struct unit *t, const struct insn *in, const struct de
 /* The target of an indirect branch comes into SCRATCH_A; flags are saved. */
 static bool load_target(struct unit *t, const struct insn *in)
 {
+    save_flags(t);
     if (in->flags & INSN_MEM) {
         struct host_mem m;
         int free;
@@ -108,7 +114,6 @@ static bool load_target(struct unit *t, const struct insn *in)
         emit_load(t->e, SCRATCH_A, m);
         return true;
     }
-    save_flags(t);
     emit_mov(t->e, SCRATCH_A, guest_register(t, in->rm, SCRATCH_A));
     return true;
 }
@@ -139,6 +144,7 @@ static void remember_return(struct unit *t, const struct insn *in)
     struct emitter *e = t->e;
     if (in[1].imm >= PAGE_SIZE)
         return; /* it goes on in another page */
+    t->flags = IN_MEMORY;
     emit_load(e, SCRATCH_B, CPU_FIELD(native.top));
     emit_byte(e, ALU_ADD, SCRATCH_B, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_B);
@@ -174,6 +180,7 @@ static bool translate_call(struct unit *t, const struct insn *in, const struct d
     }
     if (!reachable(in))
         return false;
+    save_flags(t);
     push_return_address(t, in);
     if (in->imm < PAGE_SIZE) {
         jump_within_page(t, ALWAYS, in);
@@ -188,7 +195,9 @@ static bool translate_call(struct unit *t, const struct insn *in, const struct d
 static bool translate_ret(struct unit *t, const struct insn *in)
 {
     struct emitter *e = t->e;
+    save_flags(t);
     struct host_mem m = probe_stack(t, in, GUEST_RSP, 0, false);
+    t->flags = IN_MEMORY;
     emit_load(e, SCRATCH_A, m);
     emit_load(e, SCRATCH_B, CPU_FIELD(native.top));
     emit_alu_mem(e, ALU_CMP, SCRATCH_A, RETURN(rip));

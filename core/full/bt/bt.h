@@ -50,7 +50,8 @@ struct link {
     uint8_t *jump;
     struct block *from;
     const struct insn *record;
-    bool flags; /* the status flags are in RFLAGS there */
+    bool flags;    /* the status flags are in RFLAGS there */
+    bool shadowed; /* behind STI: no interrupt may come before the target's first instruction */
 };
 
 #define CODE_SIZE (UINT64_C(32) << 20)
@@ -66,10 +67,11 @@ struct bt {
     struct link *link;
     unsigned link_count;
     ZydisDecoder decoder;
+    struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
     /* Routines at the code cache's start. */
     struct left (*enter)(struct cpu *cpu, const void *code);
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
-    const uint8_t *no_return; /* of an empty entry in the return cache */
+    const uint8_t *no_return;          /* of an empty entry in the return cache */
     const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
 };
 
@@ -89,7 +91,17 @@ insn_fn op_translate, op_enter_native;
 enum { IN_HOST = 1, IN_MEMORY = 2 };
 
 /* Code out of line, emitted behind the block. */
-enum stub_kind { STUB_LEAVE, STUB_LINK, STUB_FAR, STUB_FAR_MISSED, STUB_CALL_MISSED, STUB_RETURN, STUB_LANDING, STUB_XMM };
+enum stub_kind {
+    STUB_LEAVE,       /* the interpreter goes on with the record */
+    STUB_LINK,        /* a branch within the page that isn't linked yet */
+    STUB_SHADOWED,    /* the same behind STI */
+    STUB_FAR,         /* Jcc to another page */
+    STUB_FAR_MISSED,  /* a direct branch whose target isn't in the jump table */
+    STUB_CALL_MISSED, /* a call likewise */
+    STUB_RETURN,      /* a return that the return cache doesn't know */
+    STUB_LANDING,     /* where the return of a call goes on */
+    STUB_XMM,         /* the guest's XMM registers are to be loaded */
+};
 struct stub {
     enum stub_kind kind;
     uint8_t *jump; /* comes here */
@@ -99,11 +111,19 @@ struct stub {
 };
 #define STUBS_MAX (8 * BLOCK_MAX)
 
+/* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
+struct window {
+    bool open, write;
+    int base; /* host register */
+    int32_t low, high;
+};
+
 struct unit {
     struct bt *bt;
     struct emitter *e;
     struct block *block;
     unsigned flags; /* IN_HOST, IN_MEMORY */
+    struct window window;
     unsigned stub_count;
     struct stub stub[STUBS_MAX];
 };
@@ -121,12 +141,19 @@ void add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct i
 
 /*
  * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
- * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved.
+ * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved, unless a
+ * window (window.c) made the probe needless.
  */
 struct probe {
     unsigned size;
     bool write, aligned;
 };
+void window_close(struct unit *t);
+bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
+struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p);
+/* Behind an instruction: what it has done to the window's base. */
+void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
+
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */
@@ -145,9 +172,15 @@ static inline int guest_register(struct unit *t, unsigned r, int scratch)
 bool translate_copy(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
+bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
+bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
 /* Goes on behind the block's last record. */
 void translate_end(struct unit *t, const struct insn *end);
+/* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
+void translate_shadowed(struct unit *t, const struct insn *end);
+/* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
+void translate_shadowed(struct unit *t, const struct insn *end);
 /* A direct branch to another page, through the jump table. */
 void translate_far(struct unit *t, const struct insn *in);
 /* The out-of-line parts of RET (not in the return cache) and CALL (where its return goes on). */

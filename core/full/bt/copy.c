@@ -150,6 +150,7 @@ struct place {
     const ZydisDecodedOperand *operand; /* NULL: there is none */
     int guest;                          /* number of a general register, or NO_REG */
     int host;
+    bool kept; /* BSF and BSR of zero leave their destination as it is */
 };
 
 struct copy {
@@ -162,7 +163,7 @@ struct copy {
 static bool take_register(struct copy *c, struct place *p, const ZydisDecodedOperand *o)
 {
     ZydisRegister r = o->reg.value;
-    *p = (struct place){o, NO_REG, NO_REG};
+    *p = (struct place){.operand = o, .guest = NO_REG, .host = NO_REG};
     switch (ZydisRegisterGetClass(r)) {
     case ZYDIS_REGCLASS_XMM: p->host = ZydisRegisterGetId(r); return true;
     case ZYDIS_REGCLASS_GPR16:
@@ -255,7 +256,7 @@ static bool writes(const struct place *p)
 /* Is the old value needed? Also when only a part is written, or perhaps nothing. */
 static bool needs_old(const struct place *p)
 {
-    return p->operand->actions & (ZYDIS_OPERAND_ACTION_MASK_READ | ZYDIS_OPERAND_ACTION_CONDWRITE) ||
+    return p->kept || p->operand->actions & (ZYDIS_OPERAND_ACTION_MASK_READ | ZYDIS_OPERAND_ACTION_CONDWRITE) ||
            p->operand->size < 32;
 }
 
@@ -341,6 +342,8 @@ static bool copy_registers(struct unit *t, const struct decoded *d, struct copy 
     bring(t, &c->rm, SCRATCH_A);
     if (same)
         c->reg.host = c->rm.host;
+    if (c->reg.operand && c->reg.guest != NO_REG && c->reg.host == NO_REG)
+        window_close(t);
     bring(t, &c->reg, SCRATCH_B);
     bring(t, &c->embedded, SCRATCH_A);
     if (d->z.attributes & ZYDIS_ATTRIB_HAS_MODRM) {
@@ -383,6 +386,7 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
     struct copy c = {.op = {.map = MAP_PRIMARY}};
     if (!take_operands(&c, d) || !take_opcode(&c, d))
         return false;
+    c.reg.kept = d->z.mnemonic == ZYDIS_MNEMONIC_BSF || d->z.mnemonic == ZYDIS_MNEMONIC_BSR;
     bool done = c.rm_mem ? copy_memory(t, in, d, &c) : copy_registers(t, d, &c);
     if (done && flag_use(d).writes)
         t->flags = IN_HOST;

@@ -69,12 +69,28 @@ static const struct insn *finish_call(struct cpu *cpu, const struct insn *record
     return go_on_with(cpu, record);
 }
 
+/*
+ * Behind STI. The interpreter would run the next instruction alone, and never make a block that begins there; so it is
+ * made here. Should the CPU stop in front of it, the shadow is on.
+ */
+static const struct insn *follow_shadowed(struct cpu *cpu, const struct insn *record)
+{
+    struct block *next = record->link;
+    if (!next) {
+        cpu->rip = cpu->gpr[GPR_PAGE] + record->imm;
+        cpu->blocks->link_from = record;
+        next = block_find(cpu, false);
+    }
+    cpu->interrupt_shadow = block_must_stop(cpu, next);
+    return next->insn;
+}
+
 /* A branch within its page goes the interpreter's way once more, and is patched if the target has native code. */
 static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
 {
     cpu->block = link->from;
-    const struct insn *next = branch_to(cpu, link->record);
-    if (!next || !link->record->link)
+    const struct insn *next = link->shadowed ? follow_shadowed(cpu, link->record) : branch_to(cpu, link->record);
+    if (!next || !cpu->block || !link->record->link) /* no block: the cache was emptied, and links with it */
         return next;
     const struct block *target = link->record->link;
     if (target->native != cpu->translator->cold) {

@@ -10,7 +10,7 @@
  *      jne  leave                              ; the interpreter executes this instruction
  *      mov  B, [B->addend]                     ; the instruction then uses [operand + B]
  *
- * Read next: copy.c.
+ * Read next: window.c.
  */
 #include "full/bt/bt.h"
 
@@ -27,6 +27,8 @@ bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m
     } else if (in->base != GPR_ZERO) {
         m->base = guest_register(t, in->base, SCRATCH_A);
     }
+    if (in->index != GPR_ZERO && host_of[in->index] == NO_REG)
+        window_close(t);
     if (in->index != GPR_ZERO)
         m->index = guest_register(t, in->index, SCRATCH_B);
     return true;
@@ -41,6 +43,7 @@ static bool is_scratch(int reg)
 static void emit_probe(struct unit *t, const struct insn *in, struct probe p)
 {
     struct emitter *e = t->e;
+    window_close(t);
     emit_mov(e, SCRATCH_B, SCRATCH_A);
     emit_shift(e, SHIFT_SHR, SCRATCH_B, TLB_BITS);
     emit_alu(e, ALU_XOR, SCRATCH_B, SCRATCH_A);
@@ -62,9 +65,35 @@ static void emit_probe(struct unit *t, const struct insn *in, struct probe p)
 
 #define ADDEND ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct tlb_entry, addend)})
 
+/* The probe of an operand [base + disp]: opens a window, if it isn't in one. */
+static struct host_mem probe_window(struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p)
+{
+    if (!window_covers(t, base, disp, p)) {
+        save_flags(t);
+        struct window w = window_for(t, in, base, disp, p);
+        emit_lea(t->e, SCRATCH_A, (struct host_mem){base, NO_REG, 0, w.low});
+        emit_probe(t, in, (struct probe){(unsigned)(w.high - w.low), w.write, p.aligned});
+        emit_load(t->e, SCRATCH_B, ADDEND);
+        t->window = w;
+    }
+    return (struct host_mem){base, SCRATCH_B, 0, disp};
+}
+
+struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
+{
+    return probe_window(t, in, base, disp, (struct probe){.size = 8, .write = write});
+}
+
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free)
 {
     struct emitter *e = t->e;
+    bool based = in->seg == SEG_FS || in->seg == SEG_GS;
+    if (in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 && host_of[in->base] != NO_REG &&
+        in->disp == (int32_t)in->disp) {
+        *m = probe_window(t, in, host_of[in->base], (int32_t)in->disp, p);
+        *free = SCRATCH_A;
+        return true;
+    }
     save_flags(t);
     if (!effective_operand(t, in, m))
         return false;
@@ -72,7 +101,6 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
         emit_lea(e, SCRATCH_A, *m);
     else
         (void)emit_mem(e, (struct host_op){.opcode = 0x8d}, SCRATCH_A, *m); /* 32 bits, upper half cleared */
-    bool based = in->seg == SEG_FS || in->seg == SEG_GS;
     if (based) {
         struct host_mem base = CPU_FIELD(seg_base);
         base.disp += 8 * in->seg;
@@ -82,13 +110,6 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
     if (!anew)
         emit_store(e, CPU_FIELD(native.scratch), SCRATCH_A);
     emit_probe(t, in, p);
-    if (anew && m->index == NO_REG && m->base != NO_REG) {
-        emit_load(e, SCRATCH_B, ADDEND);
-        m->index = SCRATCH_B;
-        m->scale = 0;
-        *free = SCRATCH_A;
-        return true;
-    }
     if (anew)
         emit_lea(e, SCRATCH_A, *m);
     else
@@ -97,14 +118,4 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
     *m = (struct host_mem){SCRATCH_A, NO_REG, 0, 0};
     *free = SCRATCH_B;
     return true;
-}
-
-/* Eight bytes of the stack at [base + disp]. SCRATCH_A stays free. */
-struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
-{
-    save_flags(t);
-    emit_lea(t->e, SCRATCH_A, (struct host_mem){base, NO_REG, 0, disp});
-    emit_probe(t, in, (struct probe){.size = 8, .write = write});
-    emit_load(t->e, SCRATCH_B, ADDEND);
-    return (struct host_mem){base, SCRATCH_B, 0, disp};
 }

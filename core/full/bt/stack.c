@@ -126,6 +126,7 @@ bool translate_division(struct unit *t, const struct insn *in, const struct deco
     } else {
         (void)emit_reg(t->e, load, SCRATCH_B, guest_register(t, in->rm, SCRATCH_A));
     }
+    window_close(t);
     (is_signed ? check_signed : check_unsigned)(t, in, w);
     (void)emit_reg(t->e, (struct host_op){.opcode = 0xf7, .w = w}, is_signed ? 7 : 6, SCRATCH_B);
     t->flags = IN_MEMORY; /* unchanged, as the interpreter leaves them */

@@ -94,7 +94,11 @@ static void emit_leave(struct unit *t, enum leave why, const void *what)
 static void emit_link(struct unit *t, const struct stub *stub)
 {
     struct link *link = &t->bt->link[t->bt->link_count++];
-    *link = (struct link){.jump = stub->jump, .from = t->block, .record = stub->record, .flags = stub->flags};
+    *link = (struct link){.jump = stub->jump,
+                          .from = t->block,
+                          .record = stub->record,
+                          .flags = stub->flags,
+                          .shadowed = stub->kind == STUB_SHADOWED};
     if (stub->flags)
         save_flags(t);
     emit_leave(t, LEAVE_LINK, link);
@@ -122,7 +126,8 @@ static void emit_stub(struct unit *t, const struct stub *stub)
         save_flags(t);
         emit_leave(t, LEAVE_RECORD, stub->record);
         break;
-    case STUB_LINK: emit_link(t, stub); break;
+    case STUB_LINK:
+    case STUB_SHADOWED: emit_link(t, stub); break;
     case STUB_FAR: translate_far(t, stub->record); break;
     case STUB_FAR_MISSED:
         emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
@@ -157,17 +162,22 @@ static void emit_account(struct unit *t, const struct insn *at, bool xmm)
 
 /* ---- the block ---- */
 
-static bool decode(const struct unit *t, const uint8_t *page, const struct insn *in, struct decoded *d)
+static void decode(struct bt *bt, const struct block *block, const uint8_t *page)
 {
-    d->code_size = CODE64;
-    return ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->bt->decoder, page + in->off, in->len, &d->z, d->operand));
+    for (unsigned i = 0; i < block->count; i++) {
+        const struct insn *in = &block->insn[i + 1];
+        struct decoded *d = &bt->decoded[i];
+        d->code_size = CODE64;
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&bt->decoder, page + in->off, in->len, &d->z, d->operand)))
+            d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
+    }
 }
 
 /*
  * Where accounting is to happen: the number of the instruction that overwrites the flags if nothing before it reads
  * them or can leave the block, else 0 for the top (with flags saved: *save).
  */
-static unsigned accounting_point(struct unit *t, const uint8_t *page, bool *save, bool *xmm)
+static unsigned accounting_point(const struct unit *t, bool *save, bool *xmm)
 {
     unsigned point = 0;
     bool found = false;
@@ -175,14 +185,14 @@ static unsigned accounting_point(struct unit *t, const uint8_t *page, bool *save
     *xmm = false;
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
-        struct decoded d;
-        if (!decode(t, page, in, &d))
+        const struct decoded *d = &t->bt->decoded[i];
+        if (d->z.mnemonic == ZYDIS_MNEMONIC_INVALID)
             break;
-        *xmm |= uses_xmm(&d);
+        *xmm |= uses_xmm(d);
         if (found)
             continue;
-        struct flag_use use = flag_use(&d);
-        bool plain = is_plain(&d, in);
+        struct flag_use use = flag_use(d);
+        bool plain = is_plain(d, in);
         found = !plain || use.reads || use.writes;
         if (plain && use.writes && !use.reads) {
             point = i;
@@ -195,20 +205,21 @@ static unsigned accounting_point(struct unit *t, const uint8_t *page, bool *save
 static bool translate_one(struct unit *t, const struct insn *in, const struct decoded *d)
 {
     return translate_copy(t, in, d) || translate_stack(t, in, d) || translate_division(t, in, d) ||
-           translate_branch(t, in, d);
+           translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
 /* The instructions, up to the first that is left to the interpreter. Returns how many were translated. */
-static unsigned translate_body(struct unit *t, const uint8_t *page, unsigned point, bool xmm)
+static unsigned translate_body(struct unit *t, unsigned point, bool xmm)
 {
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
-        struct decoded d;
+        const struct decoded *d = &t->bt->decoded[i];
         if (i == point)
             emit_account(t, in, xmm);
         uint8_t *at = t->e->at;
         unsigned flags = t->flags, stubs = t->stub_count;
-        if (decode(t, page, in, &d) && translate_one(t, in, &d)) {
+        if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
+            window_follow(t, in, d);
             if (in->flags & INSN_LAST)
                 return i + 1;
             continue;
@@ -226,6 +237,7 @@ static unsigned translate_body(struct unit *t, const uint8_t *page, unsigned poi
 static void begin(struct unit *t, bool save)
 {
     t->stub_count = 0;
+    window_close(t);
     t->flags = IN_HOST;
     t->block->native_flags = t->e->at;
     if (save)
@@ -240,13 +252,14 @@ static void translate(struct cpu *cpu, struct block *block)
     const uint8_t *page = ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
     uint8_t *start = bt->code.at;
     bool save, xmm;
-    unsigned point = accounting_point(&t, page, &save, &xmm);
+    decode(bt, block, page);
+    unsigned point = accounting_point(&t, &save, &xmm);
     begin(&t, save);
-    unsigned done = translate_body(&t, page, point, xmm);
+    unsigned done = translate_body(&t, point, xmm);
     if (done < point) { /* left before the accounting: do that first */
         bt->code.at = start;
         begin(&t, true);
-        done = translate_body(&t, page, 0, xmm);
+        done = translate_body(&t, 0, xmm);
     }
     if (!done) {
         bt->code.at = start;
