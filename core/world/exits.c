@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * exits.c - registers into a space, and registers and reason out of it.
+ *
+ * In: the control page's image, which only the VMM writes and world_enter (entry.c) loads.
+ * Out: the signal frame that the kernel has left on the alternate stack. That stack is writable by guest code, and has
+ * to be: the kernel writes the frame with the thread's own rights. It does no harm, because nothing but this file ever
+ * reads a frame (no handler returns through one): a forged frame is a set of register values, and any of those the
+ * guest could have had for real. So the frame is copied once, then only its addresses are checked: they must lie on the
+ * stack.
+ *
+ * Read next: Linux, arch/x86/include/uapi/asm/sigcontext.h (the layout below) and SDM 1, 13.4 (the XSAVE area).
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <signal.h>
+#include <string.h>
+
+#include "world/private.h"
+
+#define FLAGS_CARRIED (FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID)
+#define USER_CS       0x33
+#define USER_SS       0x2b
+
+/* FXSAVE's fields, by offset. */
+#define FX_MXCSR   24
+#define FX_XMM     160
+#define FX_FREE    464 /* from here on not the CPU's: the kernel keeps notes of its own there */
+#define XSTATE_BV  512
+#define XSTATE_X87 1u
+#define XSTATE_SSE 2u
+
+struct signal_frame {
+    uint64_t restorer;
+    uint64_t flags, link, stack[3];
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+    uint16_t cs, gs, fs, ss;
+    uint64_t error, trap, old_mask, cr2, fpstate, reserved[8];
+    uint64_t mask;
+    uint32_t signal;
+    int32_t signal_errno, code, pad;
+    uint64_t call_addr; /* the union's SIGSYS member; for the faults the address */
+    int32_t syscall;
+    uint32_t arch;
+};
+SAME_OFFSET(signal_frame, rsp, FRAME_RSP);
+SAME_OFFSET(signal_frame, rip, FRAME_RIP);
+SAME_OFFSET(signal_frame, signal, FRAME_SIGNO);
+
+void exits_enter(struct world_space *space, const struct world_regs *regs)
+{
+    struct world_control *control = space->control;
+    uint32_t mxcsr;
+
+    memcpy(control->gpr, regs->gpr, sizeof control->gpr);
+    control->iret[0] = regs->rip;
+    control->iret[1] = USER_CS;
+    control->iret[2] = (regs->rflags & FLAGS_CARRIED) | FLAG_ONE | FLAG_IF;
+    control->iret[3] = regs->gpr[RSP];
+    control->iret[4] = USER_SS;
+    control->fs_base = regs->fs_base;
+    control->gs_base = regs->gs_base;
+    memcpy(control->xsave, regs->fxsave, FX_FREE);
+    memcpy(&mxcsr, regs->fxsave + FX_MXCSR, sizeof mxcsr);
+    mxcsr &= space->pool->mxcsr_mask; /* a reserved bit would be #GP in XRSTOR */
+    memcpy(control->xsave + FX_MXCSR, &mxcsr, sizeof mxcsr);
+    control->xsave[XSTATE_BV] = XSTATE_X87 | XSTATE_SSE;
+}
+
+/* Copies `size` bytes that the process says are at `address` on its signal stack; false if they can't be. */
+static bool copy_from_stack(const struct world_space *space, uint64_t address, uint64_t align, void *to, size_t size)
+{
+    uint64_t offset = address - (space->pool->options.hole + HOLE_STACK);
+
+    if (offset > STACK_SIZE - size || address % align)
+        return false;
+    memcpy(to, space->shared + FILE_STACK + offset, size);
+    atomic_signal_fence(memory_order_seq_cst); /* what is checked is the copy, not the original read again */
+    return true;
+}
+
+/* XSAVE may leave out what is in its initial state: XSTATE_BV tells (SDM 1, 13.7). */
+static void decode_fpu(struct world_regs *regs, const uint8_t *area, bool xsave)
+{
+    uint8_t present = xsave ? area[XSTATE_BV] : XSTATE_X87 | XSTATE_SSE;
+
+    memcpy(regs->fxsave, area, FX_FREE);
+    memset(regs->fxsave + FX_FREE, 0, sizeof regs->fxsave - FX_FREE);
+    if (!(present & XSTATE_X87)) {
+        memset(regs->fxsave, 0, FX_MXCSR);
+        memset(regs->fxsave + 32, 0, FX_XMM - 32);
+        regs->fxsave[0] = 0x7f; /* FCW 0x037f */
+        regs->fxsave[1] = 0x03;
+    }
+    if (!(present & XSTATE_SSE))
+        memset(regs->fxsave + FX_XMM, 0, 256);
+}
+
+static void decode_gprs(struct world_regs *regs, const struct signal_frame *frame)
+{
+    const uint64_t gpr[GPR_COUNT] = {
+        [RAX] = frame->rax, [RCX] = frame->rcx, [RDX] = frame->rdx, [RBX] = frame->rbx,
+        [RSP] = frame->rsp, [RBP] = frame->rbp, [RSI] = frame->rsi, [RDI] = frame->rdi,
+        [R8] = frame->r8,   [R9] = frame->r9,   [R10] = frame->r10, [R11] = frame->r11,
+        [R12] = frame->r12, [R13] = frame->r13, [R14] = frame->r14, [R15] = frame->r15,
+    };
+
+    memcpy(regs->gpr, gpr, sizeof gpr);
+    regs->rip = frame->rip;
+    regs->rflags = (frame->rflags & FLAGS_CARRIED) | FLAG_ONE;
+}
+
+static int decode_reason(struct world_space *space, const struct signal_frame *frame, struct world_exit *exit,
+                         struct reason *why)
+{
+    switch (frame->signal) {
+    case SIGNAL_KICK: exit->kind = WORLD_EXIT_KICKED; return 0;
+    case SIGSYS:
+        exit->kind = WORLD_EXIT_SYSCALL;
+        exit->gate = frame->arch == AUDIT_ARCH_X86_64 ? WORLD_GATE_SYSCALL : WORLD_GATE_LEGACY;
+        return 0;
+    case SIGBUS:
+        if (frame->trap == VEC_PF) {
+            exit->kind = WORLD_EXIT_LOST_PAGE;
+            exit->address = frame->cr2;
+            return 0;
+        }
+        break;
+    case SIGSEGV:
+    case SIGFPE:
+    case SIGILL:
+    case SIGTRAP: break;
+    default: return space_lost(space, why, "a signal frame was forged: signal %u", frame->signal);
+    }
+    if (frame->trap >= 32)
+        return space_lost(space, why, "a signal frame was forged: exception %llu", (unsigned long long)frame->trap);
+    exit->kind = WORLD_EXIT_EXCEPTION;
+    exit->vector = (uint8_t)frame->trap;
+    exit->error = (uint32_t)frame->error;
+    exit->address = exit->vector == VEC_PF ? frame->cr2 : 0;
+    return 0;
+}
+
+int exits_decode(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
+{
+    const struct world_pool *pool = space->pool;
+    uint64_t at = space->report->frame, fs_base = space->report->fs_base, gs_base = space->report->gs_base;
+    struct signal_frame frame;
+    uint8_t area[XSTATE_BV + 64];
+
+    *exit = (struct world_exit){.kind = WORLD_EXIT_KICKED, .cs = USER_CS, .ss = USER_SS};
+    if (!at)
+        return 0;
+    if (!copy_from_stack(space, at, 8, &frame, sizeof frame) ||
+        !copy_from_stack(space, frame.fpstate, pool->xsave ? 64 : 16, area, sizeof area))
+        return space_lost(space, why, "a signal frame was forged: it isn't on the signal stack");
+    if (pool->costs.fsgsbase && (!canonical(fs_base) || !canonical(gs_base)))
+        return space_lost(space, why, "the bases of FS and GS were forged");
+
+    decode_gprs(regs, &frame);
+    decode_fpu(regs, area, pool->xsave);
+    if (pool->costs.fsgsbase) {
+        regs->fs_base = fs_base;
+        regs->gs_base = gs_base;
+    }
+    exit->cs = frame.cs;
+    exit->ss = frame.ss;
+    exit->in_hole = in_hole(pool, frame.rip);
+    exit->entered = true;
+    return decode_reason(space, &frame, exit, why);
+}
