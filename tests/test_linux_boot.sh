@@ -4,12 +4,12 @@
 # test_linux_boot.sh - somebody else's operating system: Debian's stock cloud kernel boots under emulate/interp to a shell
 # command and goes down again.
 #
-# Usage: test_linux_boot.sh BUILD_DIR. The kernel package is fetched and unpacked, not installed; where it can't be had, the
+# Usage: test_linux_boot.sh BUILD_DIR, with another engine in VIRTLAB_ENGINE. The kernel package is fetched and unpacked, not installed; where it can't be had, the
 # test is skipped (status 77). The initramfs holds a static busybox and one script.
 set -u
 build=$1
 engine=${VIRTLAB_ENGINE:-emulate/interp}
-work=$build/tests/linux
+work=$build/tests/linux-${engine//\//-}
 cache=$(dirname "$(readlink -f "$0")")/../build/cache
 mkdir -p "$work" "$cache"
 
@@ -60,7 +60,9 @@ expect() {
 }
 
 [ -x /bin/busybox ] || skip "package busybox-static is not installed"
+exec 9>"$cache/lock" && flock 9 # the same test may run for another engine
 fetch_kernel || skip "the kernel package can't be unpacked"
+exec 9>&-
 make_initramfs
 
 "$build/virtlab" run --engine "$engine" --mem 256M --kernel "$(ls "$cache"/vmlinuz-* | tail -n 1)" \

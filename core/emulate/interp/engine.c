@@ -5,14 +5,8 @@
  * The whole CPU is software, in core/x86; this file only puts it behind the contract of engine.h. Read core/x86/cpu.h
  * next.
  */
-#include "x86/cpu.h"
+#include "x86/cpu_engine.h"
 #include <errno.h>
-
-/* An engine of this kind is the CPU itself. */
-static struct cpu *cpu_of(struct engine *engine)
-{
-    return (struct cpu *)engine;
-}
 
 static int probe(struct reason *why)
 {
@@ -31,43 +25,6 @@ static void destroy(struct engine *engine)
     cpu_destroy(cpu_of(engine));
 }
 
-static void run(struct engine *engine, struct vm_exit *exit, uint64_t budget)
-{
-    cpu_run(cpu_of(engine), exit, budget);
-}
-
-static void get_state(struct engine *engine, struct cpu_state *state)
-{
-    cpu_get_state(cpu_of(engine), state);
-}
-
-static int set_state(struct engine *engine, const struct cpu_state *state, struct reason *why)
-{
-    return cpu_set_state(cpu_of(engine), state, why);
-}
-
-static bool can_inject(struct engine *engine)
-{
-    return cpu_can_inject(cpu_of(engine));
-}
-static void inject(struct engine *engine, uint8_t vector)
-{
-    cpu_inject(cpu_of(engine), vector);
-}
-static void request_window(struct engine *engine, bool wanted)
-{
-    cpu_of(engine)->window_wanted = wanted;
-}
-static void kick(struct engine *engine)
-{
-    cpu_kick(cpu_of(engine));
-}
-
-static void ram_written(struct engine *engine, gpa_t at, uint64_t len)
-{
-    cpu_ram_written(cpu_of(engine), at, len);
-}
-
 const struct engine_ops emulate_interp = {
     .abi = ENGINE_ABI,
     .name = "emulate/interp",
@@ -81,12 +38,5 @@ const struct engine_ops emulate_interp = {
     .probe = probe,
     .create = create,
     .destroy = destroy,
-    .run = run,
-    .get_state = get_state,
-    .set_state = set_state,
-    .can_inject = can_inject,
-    .inject = inject,
-    .request_window = request_window,
-    .kick = kick,
-    .ram_written = ram_written,
+    CPU_ENGINE_OPS,
 };
