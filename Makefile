@@ -75,7 +75,7 @@ $(BUILD)/obj/%.o: %.c | build/setup.build
 
 # ---- the guest ----
 guest: | build/setup.build ## build the guest: kernel, programs, archive
-	@$(MAKE) --no-print-directory -C guest BUILD=$(GUEST)
+	@$(MAKE) --no-print-directory -s -C guest BUILD=$(GUEST)
 
 # ---- tests ----
 tests: $(tests) ## build the test programs
