@@ -164,3 +164,45 @@ uint64_t elf_entry_paddr(const struct elf *elf)
     }
     return elf_holds(elf, elf->entry) ? elf->entry : 0; /* kernels that give the physical address at once */
 }
+
+static uint64_t align_up(uint64_t value, uint64_t align)
+{
+    return (value + align - 1) & ~(align - 1);
+}
+
+/* Within one segment. The numbers are 32-bit and the segment is in the file: no sum can overflow. */
+static bool next_in_segment(const struct image *image, const struct elf_segment *s, struct elf_note *note)
+{
+    uint64_t align = s->align == 8 ? 8 : 4, name = note->next + sizeof(Elf64_Nhdr), desc;
+    Elf64_Nhdr header; /* the same in both classes */
+
+    if (name > s->filesz || !image_get(image, s->offset + note->next, &header, sizeof(header)))
+        return false;
+    desc = align_up(name + header.n_namesz, align);
+    if (desc > s->filesz)
+        return false;
+    note->type = header.n_type;
+    note->name = s->offset + name;
+    note->namesz = header.n_namesz;
+    note->desc = s->offset + desc;
+    note->descsz = header.n_descsz;
+    note->whole = desc + header.n_descsz <= s->filesz;
+    note->next = align_up(desc + header.n_descsz, align);
+    return true;
+}
+
+bool elf_next_note(const struct elf *elf, const struct image *image, struct elf_note *note)
+{
+    for (; note->segment < elf->count; note->segment++, note->next = 0)
+        if (elf->segment[note->segment].type == PT_NOTE && next_in_segment(image, &elf->segment[note->segment], note))
+            return true;
+    return false;
+}
+
+bool elf_note_is(const struct image *image, const struct elf_note *note, const char *name, size_t size)
+{
+    char found[16];
+
+    return note->namesz == size && size <= sizeof(found) && image_get(image, note->name, found, size) &&
+           !memcmp(found, name, size);
+}

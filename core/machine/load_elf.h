@@ -30,6 +30,22 @@ int elf_load(const struct elf *elf, struct load *load) MUST_CHECK;
 /* Does a loaded segment hold this physical address? */
 bool elf_holds(const struct elf *elf, uint64_t paddr);
 
+/* One note, and the place to look for the next one. Start with all zero. */
+struct elf_note {
+    unsigned segment; /* the walk's own */
+    uint64_t next;    /* likewise */
+    uint32_t type;
+    uint64_t name, namesz; /* in the file */
+    uint64_t desc, descsz; /* in the file, if it is not truncated */
+    bool whole;            /* the descriptor ends within its segment */
+};
+
+/* Goes on to the next note of the PT_NOTE segments; false when there is none. */
+bool elf_next_note(const struct elf *elf, const struct image *image, struct elf_note *note);
+
+/* Has it this name (`size` bytes, with the final NUL)? */
+bool elf_note_is(const struct image *image, const struct elf_note *note, const char *name, size_t size);
+
 /* e_entry is a virtual address (gABI); this is the physical one, or 0 when it is in no loaded segment. */
 uint64_t elf_entry_paddr(const struct elf *elf);
 

@@ -13,46 +13,15 @@
 
 typedef unsigned long long ull;
 
-/* A note's descriptor, in the file. */
-struct note {
-    uint64_t at, size;
-};
-
-static uint64_t align_up(uint64_t value, uint64_t align)
-{
-    return (value + align - 1) & ~(align - 1);
-}
-
 /*
- * Looks for our note in one note segment. Sizes are 32-bit and the segment lies in the file: no sum can overflow. The
- * descriptor may reach beyond the segment: load_flat() then refuses the file, instead of taking it for another kind.
+ * Looks for our note. The descriptor may reach beyond its segment: load_flat() then refuses the file, instead of taking
+ * it for another kind.
  */
-static bool find_in_segment(const struct image *image, const struct elf_segment *segment, struct note *note)
+static bool find_note(const struct elf *elf, const struct image *image, struct elf_note *note)
 {
-    uint64_t align = segment->align == 8 ? 8 : 4, at = 0;
-    char name[sizeof(FLAT_NOTE_NAME)];
-    Elf64_Nhdr header; /* the same in both classes */
-
-    while (at + sizeof(header) <= segment->filesz && image_get(image, segment->offset + at, &header, sizeof(header))) {
-        uint64_t name_at = at + sizeof(header), desc_at = align_up(name_at + header.n_namesz, align);
-
-        if (desc_at > segment->filesz)
-            return false;
-        if (header.n_type == FLAT_NOTE_ENTRY && header.n_namesz == sizeof(name) &&
-            image_get(image, segment->offset + name_at, name, sizeof(name)) &&
-            !memcmp(name, FLAT_NOTE_NAME, sizeof(name))) {
-            *note = (struct note){.at = segment->offset + desc_at, .size = header.n_descsz};
-            return true;
-        }
-        at = align_up(desc_at + header.n_descsz, align);
-    }
-    return false;
-}
-
-static bool find_note(const struct elf *elf, const struct image *image, struct note *note)
-{
-    for (unsigned i = 0; i < elf->count; i++)
-        if (elf->segment[i].type == PT_NOTE && find_in_segment(image, &elf->segment[i], note))
+    *note = (struct elf_note){0};
+    while (elf_next_note(elf, image, note))
+        if (note->type == FLAT_NOTE_ENTRY && elf_note_is(image, note, FLAT_NOTE_NAME, sizeof(FLAT_NOTE_NAME)))
             return true;
     return false;
 }
@@ -60,7 +29,7 @@ static bool find_note(const struct elf *elf, const struct image *image, struct n
 bool is_flat(const struct image *kernel)
 {
     struct reason unused = {""}; /* a file that can't be read as ELF is reported by whoever takes it */
-    struct note note;
+    struct elf_note note;
     struct elf elf;
 
     return elf_read(&elf, kernel, &unused) == 0 && find_note(&elf, kernel, &note);
@@ -68,16 +37,16 @@ bool is_flat(const struct image *kernel)
 
 static int get_entry(const struct elf *elf, struct load *load, uint64_t *entry)
 {
-    struct note note;
+    struct elf_note note;
 
     if (!find_note(elf, load->kernel, &note))
         return image_bad(load->kernel, load->why, "not a flat program: the note '%s' is missing", FLAT_NOTE_NAME);
     if (!elf->is64)
         return image_bad(load->kernel, load->why, "has the note of a flat program, but is a 32-bit ELF file");
-    if (note.size != sizeof(*entry))
+    if (note.descsz != sizeof(*entry))
         return image_bad(load->kernel, load->why, "its note '%s' holds %llu bytes, must be a 64-bit address",
-                         FLAT_NOTE_NAME, (ull)note.size);
-    if (!image_get(load->kernel, note.at, entry, sizeof(*entry)))
+                         FLAT_NOTE_NAME, (ull)note.descsz);
+    if (!image_get(load->kernel, note.desc, entry, sizeof(*entry)))
         return image_bad(load->kernel, load->why, "truncated: its note '%s' lies beyond its end", FLAT_NOTE_NAME);
     if (!elf_holds(elf, *entry))
         return image_bad(load->kernel, load->why, "its flat entry %#llx is in no segment that is loaded", (ull)*entry);

@@ -36,39 +36,17 @@ struct start_block {
     struct hvm_memmap_table_entry memmap[MEMORY_AREAS];
 };
 
-static uint64_t align_up(uint64_t value, uint64_t align)
-{
-    return (value + align - 1) & ~(align - 1);
-}
-
-/* Looks through one note segment. The numbers are 32-bit and the segment is in the file: no sum can overflow. */
-static bool entry_in_notes(const struct image *image, const struct elf_segment *s, uint64_t *entry)
-{
-    uint64_t align = s->align == 8 ? 8 : 4, at = 0;
-    Elf64_Nhdr note; /* the same in both classes */
-
-    while (at + sizeof(note) <= s->filesz && image_get(image, s->offset + at, &note, sizeof(note))) {
-        uint64_t name = at + sizeof(note), desc = align_up(name + note.n_namesz, align);
-        char xen[4];
-
-        if (desc + note.n_descsz > s->filesz)
-            return false;
-        if (note.n_type == XEN_ELFNOTE_PHYS32_ENTRY && note.n_namesz == sizeof(xen) &&
-            image_get(image, s->offset + name, xen, sizeof(xen)) && !memcmp(xen, "Xen", sizeof(xen)) &&
-            (note.n_descsz == 4 || note.n_descsz == 8)) {
-            *entry = 0;
-            return image_get(image, s->offset + desc, entry, note.n_descsz);
-        }
-        at = align_up(desc + note.n_descsz, align);
-    }
-    return false;
-}
-
 static bool find_entry(const struct elf *elf, const struct image *image, uint64_t *entry)
 {
-    for (unsigned i = 0; i < elf->count; i++)
-        if (elf->segment[i].type == PT_NOTE && entry_in_notes(image, &elf->segment[i], entry))
-            return true;
+    struct elf_note note = {0};
+
+    while (elf_next_note(elf, image, &note)) {
+        if (note.type == XEN_ELFNOTE_PHYS32_ENTRY && note.whole && (note.descsz == 4 || note.descsz == 8) &&
+            elf_note_is(image, &note, "Xen", sizeof("Xen"))) {
+            *entry = 0;
+            return image_get(image, note.desc, entry, note.descsz);
+        }
+    }
     return false;
 }
 
