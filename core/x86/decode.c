@@ -153,8 +153,6 @@ static void take_operands(struct decoded *d, struct insn *in)
 
 static void take_prefixes(const struct decoded *d, struct insn *in)
 {
-    if (d->z.attributes & ZYDIS_ATTRIB_HAS_LOCK)
-        in->flags |= INSN_LOCK;
     if (d->z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE))
         in->flags |= INSN_REP;
     if (d->z.attributes & ZYDIS_ATTRIB_HAS_REPNE)
