@@ -39,12 +39,13 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     uint64_t page = at.v & PAGE_MASK;
     uint8_t *host = ram_at(cpu->host->ram, frame, PAGE_SIZE);
     struct tlb_entry *e = tlb_evict(&cpu->tlb, mode, at, t.global);
-    cpu->tlb.large |= t.page_shift > PAGE_SHIFT;
+    tlb_note_mapping(&cpu->tlb, at, t.page_shift);
     e->page = page;
     e->frame = frame.v;
     e->fetch = t.executable ? page : NO_TAG;
-    e->read = host && t.readable ? page : NO_TAG;
-    e->write = host && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
+    bool plain = host && !tlb_ambiguous(page);
+    e->read = plain && t.readable ? page : NO_TAG;
+    e->write = plain && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
     return t.gpa;
 }
@@ -56,6 +57,12 @@ gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
     if (likely(e->fetch == (at.v & PAGE_MASK)))
         return gpa(e->frame | (at.v & ~PAGE_MASK));
     return translate(cpu, in, at, ACCESS_FETCH, mode);
+}
+
+bool fetch_is_global(const struct cpu *cpu, gva_t at)
+{
+    const struct tlb_entry *e = &cpu->tlb.entry[cpu->cpl == 3 ? TLB_USER : TLB_SUPERVISOR][tlb_index(at.v)];
+    return e->global && e->fetch == (at.v & PAGE_MASK);
 }
 
 /* CR0.AM and RFLAGS.AC at CPL 3: #AC for what isn't naturally aligned (SDM 3, 6.15). */
