@@ -22,18 +22,15 @@ static enum tlb_mode data_mode(const struct cpu *cpu)
     return (enum tlb_mode)((cpu->tlb_data - cpu->tlb.entry[0]) / TLB_SIZE);
 }
 
-/* Walks the tables for one access and remembers the answer. Raises #PF. Returns the guest-physical address. */
-static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
+/* Walks the tables for one access and remembers the answer. False: a page fault. */
+static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mode, struct translation *out)
 {
-    struct translation t;
     COUNT(cpu->stats, TLB_MISSES);
-    bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), &t);
+    bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), out);
+    const struct translation t = *out;
     cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
-    if (!mapped)
-        cpu_raise_pf(cpu, in, at, t.error_code);
-
-    if (mode == TLB_USER_ALIGNED)
-        return t.gpa;
+    if (!mapped || mode == TLB_USER_ALIGNED)
+        return mapped;
 
     gpa_t frame = gpa(t.gpa.v & PAGE_MASK);
     uint64_t page = at.v & PAGE_MASK;
@@ -47,7 +44,22 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     e->read = plain && t.readable ? page : NO_TAG;
     e->write = plain && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
+    return true;
+}
+
+/* The same for an instruction: raises #PF. Returns the guest-physical address. */
+static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
+{
+    struct translation t;
+    if (!fill(cpu, at, access, mode, &t))
+        cpu_raise_pf(cpu, in, at, t.error_code);
     return t.gpa;
+}
+
+bool mem_fill(struct cpu *cpu, gva_t page, enum access access)
+{
+    struct translation t;
+    return canonical(page.v) && fill(cpu, page, access, data_mode(cpu), &t);
 }
 
 gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
