@@ -7,13 +7,11 @@
  * them a way to change real mappings (struct shadow_ops); for the world these are mmap and munmap in the space of the
  * same key. Here are the books: what is mapped, from which guest entries, and what must go when those change.
  *
- *     shadow = shadow_get(set, user)                 of the present CR3; space = the world's space of shadow_key(shadow)
- *     space fresh -> shadow_forget(set, key)
- *     shadow_sync(shadow)                            before each run; nearly free when nothing was flushed
- *     run the space -> page fault -> shadow_fault()  SHADOW_MAPPED: run again; others: execute this one instruction in
- *                                                    software, which raises the fault, reaches the device ...
- *     INVLPG, MOV to CR3, CR0, CR4 -> shadow_flushed()
- *     a store in software, or DMA  -> watch_written() (watch.h)
+ *     shadow = shadow_get(set, user)                 of the present CR3; space = the world's space of
+ * shadow_key(shadow) space fresh -> shadow_forget(set, key) shadow_sync(shadow)                            before each
+ * run; nearly free when nothing was flushed run the space -> page fault -> shadow_fault()  SHADOW_MAPPED: run again;
+ * others: execute this one instruction in software, which raises the fault, reaches the device ... INVLPG, MOV to CR3,
+ * CR0, CR4 -> shadow_flushed() a store in software, or DMA  -> watch_written() (watch.h)
  *
  * A shadow behaves like a TLB: what it maps was permitted by the guest's tables at the time of a walk, and is correct
  * until the guest, having made an entry stricter, asks for a flush (SDM 3, 4.10.4). That gives time to be lazy:
@@ -102,7 +100,8 @@ static inline enum access shadow_access(uint32_t error)
     return error & PF_FETCH ? ACCESS_FETCH : error & PF_WRITE ? ACCESS_WRITE : ACCESS_READ;
 }
 
-/* The guest has asked for a flush, or changed what decides rights (CR0.WP, CR4, EFER.NXE): all shadows must be synced. */
+/* The guest has asked for a flush, or changed what decides rights (CR0.WP, CR4, EFER.NXE): all shadows must be synced.
+ */
 void shadow_flushed(struct shadow_set *set);
 /* Unmaps what the guest's tables no longer say, if a flush was asked for since the last time. 0 or -errno with why. */
 int shadow_sync(struct shadow *shadow, struct reason *why) MUST_CHECK;

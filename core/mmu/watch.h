@@ -41,7 +41,8 @@ static inline unsigned watch_of(const struct watch *watch, gpa_t at)
     return n < watch->frames ? watch->frame[n] : 0;
 }
 
-/* From now on the frame is watched: first everything that could write to it unseen is taken away. Frames only in RAM. */
+/* From now on the frame is watched: first everything that could write to it unseen is taken away. Frames only in RAM.
+ */
 void watch_add(struct watch *watch, gpa_t frame, enum watcher watcher);
 /* One lost interest. */
 void watch_remove(struct watch *watch, gpa_t frame, enum watcher watcher);

@@ -15,6 +15,7 @@
 
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
+#include "mmu/watch.h"
 #include "x86/flags.h"
 #include <setjmp.h>
 #include <virtlab/engine.h>
@@ -180,6 +181,7 @@ struct cpu {
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
+    struct watch *watch;           /* watched frames of RAM; NULL in engines without shadow page tables */
     const struct engine_host *host;
     struct stats *stats;
 };

@@ -22,6 +22,12 @@ static enum tlb_mode data_mode(const struct cpu *cpu)
     return (enum tlb_mode)((cpu->tlb_data - cpu->tlb.entry[0]) / TLB_SIZE);
 }
 
+/* Must stores to the frame be seen, because blocks were decoded from it or something else is concluded from it? */
+static bool holds_conclusions(const struct cpu *cpu, gpa_t frame)
+{
+    return block_holds_code(cpu->blocks, frame) || (cpu->watch && watch_of(cpu->watch, frame));
+}
+
 /* Walks the tables for one access and remembers the answer. Raises #PF. Returns the guest-physical address. */
 static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
 {
@@ -44,7 +50,7 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     e->frame = frame.v;
     e->fetch = t.executable ? page : NO_TAG;
     e->read = host && t.readable ? page : NO_TAG;
-    e->write = host && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
+    e->write = host && t.writable && !holds_conclusions(cpu, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
     return t.gpa;
 }
@@ -126,6 +132,8 @@ static void store_piece(struct cpu *cpu, const struct insn *in, gpa_t at, const 
     void *host = ram_at(cpu->host->ram, at, size);
     if (likely(host != NULL)) {
         block_written(cpu, at, size);
+        if (cpu->watch)
+            watch_written(cpu->watch, at, size);
         memcpy(host, from, size);
         return;
     }

@@ -2,6 +2,7 @@
 /*
  * state.c - a software CPU's life, its state in and out, and what is derived from that state.
  */
+#include "mmu/shadow.h"
 #include "x86/block.h"
 #include "x86/fpu.h"
 #include "x86/protect.h"
@@ -85,6 +86,8 @@ void cpu_flush_tlb(struct cpu *cpu, bool global_too)
     else
         tlb_flush_nonglobal(&cpu->tlb);
     block_new_regime(cpu, true);
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 
@@ -92,6 +95,8 @@ void cpu_flush_page(struct cpu *cpu, gva_t at)
 {
     tlb_flush_page(&cpu->tlb, at);
     block_new_regime(cpu, true);
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 
