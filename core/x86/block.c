@@ -56,6 +56,8 @@ void block_cache_flush(struct cpu *cpu)
     cache->used = 0;
     cache->link_from = NULL;
     cpu->block = NULL;
+    if (cpu->watch)
+        watch_remove_all(cpu->watch, WATCH_CODE);
     if (cpu->translator)
         cpu->translator->blocks_flushed(cpu);
     COUNT(cpu->stats, CACHE_FLUSHES);
@@ -218,6 +220,8 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len)
     for (struct block *b = page->crossing; b; b = b->crossing_next)
         kill_block(cpu, b);
     *page = (struct code_page){0};
+    if (cpu->watch)
+        watch_remove(cpu->watch, at, WATCH_CODE);
     cpu->blocks->link_from = NULL;
     COUNT_TAKEN(cpu->stats, CODE_WRITE);
 }
@@ -225,7 +229,9 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len)
 static void mark_code(struct cpu *cpu, gpa_t at, uint64_t len)
 {
     struct code_page *page = &cpu->blocks->page[at.v >> PAGE_SHIFT];
-    if (!page->pieces)
+    if (cpu->watch)
+        watch_add(cpu->watch, at, WATCH_CODE);
+    else if (!page->pieces)
         tlb_protect_frame(&cpu->tlb, gpa(at.v & PAGE_MASK));
     page->pieces |= pieces_of(at.v, at.v + len - 1);
 }

@@ -15,6 +15,7 @@
 
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
+#include "mmu/watch.h"
 #include "x86/flags.h"
 #include <setjmp.h>
 #include <virtlab/engine.h>
@@ -198,6 +199,7 @@ struct cpu {
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
+    struct watch *watch;           /* watched frames of RAM; NULL in engines without shadow page tables */
     struct executor *executor;     /* or NULL */
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
      * must leave to the run loop. */

@@ -22,6 +22,12 @@ static enum tlb_mode data_mode(const struct cpu *cpu)
     return (enum tlb_mode)((cpu->tlb_data - cpu->tlb.entry[0]) / TLB_SIZE);
 }
 
+/* Must stores to the frame be seen, because blocks were decoded from it or something else is concluded from it? */
+static bool holds_conclusions(const struct cpu *cpu, gpa_t frame)
+{
+    return block_holds_code(cpu->blocks, frame) || (cpu->watch && watch_of(cpu->watch, frame));
+}
+
 /* Walks the tables for one access and remembers the answer. False: a page fault. */
 static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mode, struct translation *out)
 {
@@ -42,7 +48,7 @@ static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mo
     e->fetch = t.executable ? page : NO_TAG;
     bool plain = host && !tlb_ambiguous(page);
     e->read = plain && t.readable ? page : NO_TAG;
-    e->write = plain && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
+    e->write = plain && t.writable && !holds_conclusions(cpu, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
     return true;
 }
@@ -145,6 +151,8 @@ static void store_piece(struct cpu *cpu, const struct insn *in, gpa_t at, const 
     void *host = ram_at(cpu->host->ram, at, size);
     if (likely(host != NULL)) {
         block_written(cpu, at, size);
+        if (cpu->watch)
+            watch_written(cpu->watch, at, size);
         memcpy(host, from, size);
         return;
     }

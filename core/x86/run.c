@@ -110,6 +110,8 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len)
         block_written(cpu, gpa(here), piece);
         done += piece;
     }
+    if (cpu->watch)
+        watch_written(cpu->watch, at, len);
 }
 
 /* ---- between blocks ---- */

@@ -2,6 +2,7 @@
 /*
  * state.c - a software CPU's life, its state in and out, and what is derived from that state.
  */
+#include "mmu/shadow.h"
 #include "x86/block.h"
 #include "x86/fpu.h"
 #include "x86/protect.h"
@@ -84,6 +85,8 @@ void cpu_flush_tlb(struct cpu *cpu, bool global_too)
     else
         tlb_flush_nonglobal(&cpu->tlb);
     block_new_regime(cpu, global_too ? REGIME_ALL : REGIME_LOCAL, gva(0));
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 
@@ -91,6 +94,8 @@ void cpu_flush_page(struct cpu *cpu, gva_t at)
 {
     bool all = tlb_flush_page(&cpu->tlb, at);
     block_new_regime(cpu, all ? REGIME_ALL : REGIME_PAGE, at);
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 
