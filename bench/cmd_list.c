@@ -7,6 +7,7 @@
 #include "args.h"
 #include "status.h"
 #include "subjects.h"
+#include "suites.h"
 
 static const char more[] = "An engine or peer that can't be used here is listed with the reason.\n"
                            "\n"
@@ -33,11 +34,12 @@ static json_t *suites_json(void)
     for (unsigned i = 0; i < suite_count; i++) {
         json_t *members = json_array();
         for (unsigned j = 0; j < workload_count; j++) {
-            if (suites[i].holds(&workloads[j]))
+            if (suite_holds(&suites[i], &workloads[j]))
                 json_array_append_new(members, json_string(workloads[j].name));
         }
-        json_array_append_new(
-            list, json_pack("{ss ss so}", "name", suites[i].name, "description", suites[i].text, "workloads", members));
+        json_array_append_new(list, json_pack("{ss ss so ss? ss?}", "name", suites[i].name, "description",
+                                              suites[i].text, "workloads", members, "engines", suites[i].engines,
+                                              "reports", suites[i].reports));
     }
     return list;
 }

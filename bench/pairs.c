@@ -12,7 +12,15 @@ static void row_fail(struct row *row, int status, const char *text, const char *
     row->status = status;
     row->why.text[0] = '\0';
     fail(&row->why, EINVAL, "%s%s", text, detail);
-    row->ratio.n = row->seconds.n = row->mips.n = 0;
+    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = 0;
+}
+
+static void add_time(struct row *row, const struct outcome *outcome)
+{
+    double operations = (double)row->workload->operations * (double)outcome->iterations;
+    sample_add(&row->seconds, outcome->seconds);
+    if (operations > 0)
+        sample_add(&row->latency, 1e9 * outcome->seconds / operations);
 }
 
 /* One native run; false when it did not give what the first one gave. */
@@ -30,7 +38,7 @@ static bool run_native(struct baseline *baseline, const struct bench_setup *setu
         row_fail(row, OUTCOME_FAILED, "two native runs gave different check values", "");
     else {
         memcpy(baseline->check, outcome.check, sizeof baseline->check);
-        sample_add(&row->seconds, outcome.seconds);
+        add_time(row, &outcome);
         sample_add(&row->ratio, 1.0);
         *seconds = outcome.seconds;
     }
@@ -66,7 +74,7 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
         fail(&differ, EINVAL, "wrong result: check=%s, natively %s", outcome.check, baseline->check);
         row_fail(row, OUTCOME_FAILED, differ.text, "");
     } else {
-        sample_add(&row->seconds, outcome.seconds);
+        add_time(row, &outcome);
         sample_add(&row->ratio, native_seconds / outcome.seconds);
         if (outcome.mips > 0)
             sample_add(&row->mips, outcome.mips);

@@ -18,6 +18,7 @@ struct row {
     int status;       /* of struct outcome */
     struct reason why;
     struct sample ratio, seconds, mips;
+    struct sample latency;    /* nanoseconds of one of the workload's operations; empty when it has none */
     json_t *exits, *counters; /* of the last run; counts hardly vary */
     bool timed_out;           /* it failed by exceeding the time limit */
     double slowest;           /* seconds of the subject's longest run, boot included */

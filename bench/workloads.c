@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * workloads.c - the tables of workloads and suites, and a workload's arguments as words.
+ * workloads.c - the table of workloads, and a workload's arguments as words.
  *
- * Read next: guest/workloads/workloads.def, the list itself.
+ * Read next: guest/workloads/workloads.def, the list itself; suites.c, which chooses from it.
  */
 #include "workloads.h"
 
@@ -13,41 +13,12 @@
 #include "machine/suggest.h"
 
 const struct workload_def workloads[] = {
-#define WORKLOAD(row, binary, class, personality, quick, full, need, text) \
-    {row, binary, #class, personality, quick, full, need, text},
+#define WORKLOAD(row, binary, class, personality, quick, full, need, per, operation, text) \
+    {row, binary, #class, personality, quick, full, need, per, operation, NULL, text},
 #include "../guest/workloads/workloads.def"
 #undef WORKLOAD
 };
 const unsigned workload_count = ARRAY_SIZE(workloads);
-
-static bool in_lecture(const struct workload_def *workload)
-{
-    (void)workload;
-    return true;
-}
-
-static bool in_compute(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "compute") == 0 || strcmp(workload->class, "memory") == 0;
-}
-
-static bool in_system(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "system") == 0;
-}
-
-static bool in_disk(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "disk") == 0;
-}
-
-const struct suite suites[] = {
-    {"lecture", "all workloads: what the lecture's comparison of the techniques rests on", in_lecture},
-    {"compute", "computing and memory: user code, with hardly an exit", in_compute},
-    {"system", "system calls, faults, processes: where the techniques differ most", in_system},
-    {"disk", "block reads and writes: the cost of I/O", in_disk},
-};
-const unsigned suite_count = ARRAY_SIZE(suites);
 
 const struct workload_def *workload_find(const char *name, struct reason *why)
 {
@@ -61,16 +32,6 @@ const struct workload_def *workload_find(const char *name, struct reason *why)
         fail(why, ENOENT, "no workload named '%s'; did you mean '%s'?", name, near.best);
     else
         fail(why, ENOENT, "no workload named '%s'; `virtlab list` shows them", name);
-    return NULL;
-}
-
-const struct suite *suite_find(const char *name, struct reason *why)
-{
-    for (unsigned i = 0; i < suite_count; i++) {
-        if (strcmp(suites[i].name, name) == 0)
-            return &suites[i];
-    }
-    fail(why, ENOENT, "no suite named '%s'; `virtlab list` shows them", name);
     return NULL;
 }
 

@@ -98,7 +98,8 @@ static inline int print_help(void)
     static const struct {
         const char *row, *binary, *class, *quick, *full, *text;
     } rows[] = {
-#define WORKLOAD(row, binary, class, personality, quick, full, needs, text) {row, binary, #class, quick, full, text},
+#define WORKLOAD(row, binary, class, personality, quick, full, needs, per, operation, text) \
+    {row, binary, #class, quick, full, text},
 #include "workloads.def"
 #undef WORKLOAD
     };
