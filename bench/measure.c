@@ -53,9 +53,10 @@ bool outcome_take(struct outcome *outcome, const struct workload_def *workload, 
         outcome->status = OUTCOME_INTERRUPTED;
     else if (process_check(process, result, &outcome->why) != 0)
         outcome->status = OUTCOME_FAILED;
-    else if (!ok_line_find(result->output.data, workload->binary, &ok)) {
+    else if (!ok_line_find(result->output.data, workload_program(workload), &ok)) {
         outcome->status = OUTCOME_FAILED;
-        fail(&outcome->why, EINVAL, "exit status 0, but no line '%s: ok ...' in its output", workload->binary);
+        fail(&outcome->why, EINVAL, "exit status 0, but no line '%s: ok ...' in its output",
+             workload_program(workload));
     } else {
         outcome->iterations = ok.iterations;
         memcpy(outcome->check, ok.check, sizeof ok.check);

@@ -11,7 +11,8 @@ bool ok_line_parse(const char *line, const char *name, struct ok_line *ok)
     size_t length = strlen(name);
     if (strncmp(line, name, length) != 0)
         return false;
-    if (sscanf(line + length, ": ok iterations=%llu roi_ns=%llu check=%19[0-9a-f]", &iterations, &ns, ok->check) != 3)
+    if (sscanf(line + length, ": ok iterations=%llu roi_ns=%llu check=%19[0-9a-f]", &iterations, &ns, ok->check) != 3 ||
+        iterations == 0)
         return false;
     ok->iterations = iterations;
     ok->roi_ns = ns;

@@ -3,7 +3,7 @@
  * pairs.h - a row of the results: one workload under one subject, in pairs of a native run and the subject's.
  *
  * The machine's speed drifts (other guests, frequency, temperature), so a ratio is taken only between neighbours in
- * time: native, engine, native, engine ...
+ * time: native, engine, native, engine ... What can't run natively (workload_def.no_native) has times and no ratios.
  */
 #ifndef BENCH_PAIRS_H
 #define BENCH_PAIRS_H

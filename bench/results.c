@@ -43,12 +43,13 @@ int results_host(struct results *results, const struct host *host, const struct 
     struct tm utc;
     gmtime_r(&seconds, &utc);
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json_t *json = json_pack("{si ss ss ss ss so ss ss si si sO sO ss so so}", "schema", RESULTS_SCHEMA, "type", "host",
-                             "time", now, "mode", full ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
-                             text_or_null(host->commit), "kernel", host->kernel, "cpu", host->cpu, "cores",
-                             (int)host->cores, "memory_mb", (int)host->memory_mb, "cpu_flags", host->flags,
-                             "mitigations", host->mitigations, "kvm", *host->kvm.text ? host->kvm.text : "ok",
-                             "engines", survey_engines_json(survey), "peers", survey_peers_json(survey));
+    json_t *json =
+        json_pack("{si ss ss ss ss so ss ss si si sf sO sO ss so so}", "schema", RESULTS_SCHEMA, "type", "host", "time",
+                  now, "mode", full ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
+                  text_or_null(host->commit), "kernel", host->kernel, "cpu", host->cpu, "cores", (int)host->cores,
+                  "memory_mb", (int)host->memory_mb, "tsc_mhz", host->tsc_mhz, "cpu_flags", host->flags, "mitigations",
+                  host->mitigations, "kvm", *host->kvm.text ? host->kvm.text : "ok", "engines",
+                  survey_engines_json(survey), "peers", survey_peers_json(survey));
     return write_line(results, json, why);
 }
 

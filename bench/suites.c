@@ -38,6 +38,18 @@ const struct suite suites[] = {
         .text = "block reads and writes: the cost of I/O",
         .classes = "disk",
     },
+    {
+        .name = "kernel",
+        .text = "loops in kernel mode: what an engine makes of kernel code, beside QEMU's translator",
+        .classes = "kernel",
+        .reports = "kernel.md",
+    },
+    {
+        .name = "nano",
+        .text = "seven single operations of a kernel, beside Adams and Agesen's figures of 2006",
+        .classes = "nano",
+        .reports = "nano.md nano.svg",
+    },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);
 

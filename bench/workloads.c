@@ -2,7 +2,8 @@
 /*
  * workloads.c - the table of workloads, and a workload's arguments as words.
  *
- * Read next: guest/workloads/workloads.def, the list itself; suites.c, which chooses from it.
+ * Read next: guest/workloads/workloads.def and guest/kernel/resident.def, the list itself; suites.c, which chooses from
+ * it.
  */
 #include "workloads.h"
 
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "machine/suggest.h"
 
 const struct workload_def workloads[] = {
@@ -17,6 +19,10 @@ const struct workload_def workloads[] = {
     {row, binary, #class, personality, quick, full, need, per, operation, NULL, text},
 #include "../guest/workloads/workloads.def"
 #undef WORKLOAD
+#define RESIDENT(row, binary, class, quick, full, per, operation, no_native, text) \
+    {row, binary, #class, OS, quick, full, NEED_NOTHING, per, operation, no_native, text},
+#include "../guest/kernel/resident.def"
+#undef RESIDENT
 };
 const unsigned workload_count = ARRAY_SIZE(workloads);
 
@@ -33,6 +39,13 @@ const struct workload_def *workload_find(const char *name, struct reason *why)
     else
         fail(why, ENOENT, "no workload named '%s'; `virtlab list` shows them", name);
     return NULL;
+}
+
+const char *workload_program(const struct workload_def *workload)
+{
+    size_t length = strlen(GUEST_KERNEL_PREFIX);
+    bool is_resident = strncmp(workload->binary, GUEST_KERNEL_PREFIX, length) == 0;
+    return workload->binary + (is_resident ? length : 0);
 }
 
 const char *workload_need_text(enum workload_need need)

@@ -71,21 +71,25 @@ static void load_gdt(void)
     pv_ltr(TSS_SEL);
 }
 
+void cpu_set_trap_entry(unsigned vector, const void *entry)
+{
+    u64 offset = (u64)entry;
+
+    idt[vector] = (struct gate){
+        .offset_low = (u16)offset,
+        .selector = KERNEL_CS,
+        .type = GATE_INTERRUPT,
+        .offset_mid = (u16)(offset >> 16),
+        .offset_high = (u32)(offset >> 32),
+    };
+}
+
 static void load_idt(void)
 {
     const struct pv_table_ptr ptr = {sizeof(idt) - 1, (u64)idt};
 
-    for (unsigned v = 0; v < VEC_COUNT; v++) {
-        u64 offset = (u64)trap_stubs + v * STUB_SIZE;
-
-        idt[v] = (struct gate){
-            .offset_low = (u16)offset,
-            .selector = KERNEL_CS,
-            .type = GATE_INTERRUPT,
-            .offset_mid = (u16)(offset >> 16),
-            .offset_high = (u32)(offset >> 32),
-        };
-    }
+    for (unsigned v = 0; v < VEC_COUNT; v++)
+        cpu_set_trap_entry(v, trap_stubs + v * STUB_SIZE);
     idt[VEC_BREAKPOINT].type |= GATE_USER;
     idt[VEC_OVERFLOW].type |= GATE_USER;
     idt[VEC_DF].ist = 1;
@@ -112,10 +116,15 @@ void cpu_set_kernel_stack(u64 top)
 /* Cleared on SYSCALL: TF, IF, DF, NT, AC. */
 #define SYSCALL_FLAGS_MASK 0x44700
 
+void cpu_set_syscall_entry(const void *entry)
+{
+    pv_wrmsr(MSR_LSTAR, (u64)entry);
+}
+
 static void init_syscall(void)
 {
     pv_wrmsr(MSR_STAR, (u64)(SYSRET_BASE | 3) << 48 | (u64)KERNEL_CS << 32);
-    pv_wrmsr(MSR_LSTAR, (u64)syscall_entry);
+    cpu_set_syscall_entry(syscall_entry);
     pv_wrmsr(MSR_SFMASK, SYSCALL_FLAGS_MASK);
     pv_wrmsr(MSR_EFER, pv_rdmsr(MSR_EFER) | EFER_SCE);
 }
