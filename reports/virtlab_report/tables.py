@@ -42,10 +42,14 @@ class Grid:
 
 
 def _subjects(results):
-    """Native first, engines next, peers last, each in the order of the host record."""
-    kinds = {}
+    """Native first, engines next, peers last, each in the order of the host record; but not those
+    that are n/a throughout: footnotes.py says why they have no column."""
+    kinds, tried = {}, set()
     for m in results.measurements:
         kinds.setdefault(m.engine, m.kind)
+        if m.kind == "native" or m.status != "na":
+            tried.add(m.engine)
+    kinds = {name: kind for name, kind in kinds.items() if name in tried}
     listed = [e.name for e in (*results.host.engines, *results.host.peers)] if results.host else []
     place = {name: i for i, name in enumerate([*listed, *kinds])}
     rank = ("native", "engine", "peer").index
