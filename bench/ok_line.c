@@ -28,3 +28,22 @@ bool ok_line_find(const char *output, const char *name, struct ok_line *ok)
     }
     return false;
 }
+
+const char *na_line_parse(const char *line, const char *name)
+{
+    static const char mark[] = ": n/a: ";
+    size_t length = strlen(name);
+    if (strncmp(line, name, length) != 0 || strncmp(line + length, mark, sizeof mark - 1) != 0)
+        return NULL;
+    return line + length + sizeof mark - 1;
+}
+
+const char *na_line_find(const char *output, const char *name)
+{
+    const char *reason = NULL;
+    for (const char *line = output; line && !reason; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        reason = na_line_parse(line, name);
+    }
+    return reason;
+}

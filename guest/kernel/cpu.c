@@ -71,7 +71,7 @@ static void load_gdt(void)
     pv_ltr(TSS_SEL);
 }
 
-void cpu_set_trap_entry(unsigned vector, const void *entry)
+static void set_gate(unsigned vector, const void *entry)
 {
     u64 offset = (u64)entry;
 
@@ -88,13 +88,24 @@ static void load_idt(void)
 {
     const struct pv_table_ptr ptr = {sizeof(idt) - 1, (u64)idt};
 
+    pv_lidt(&ptr);
+}
+
+void cpu_set_trap_entry(unsigned vector, const void *entry)
+{
+    set_gate(vector, entry);
+    load_idt(); /* a hypervisor may have taken a copy */
+}
+
+static void init_idt(void)
+{
     for (unsigned v = 0; v < VEC_COUNT; v++)
-        cpu_set_trap_entry(v, trap_stubs + v * STUB_SIZE);
+        set_gate(v, trap_stubs + v * STUB_SIZE);
     idt[VEC_BREAKPOINT].type |= GATE_USER;
     idt[VEC_OVERFLOW].type |= GATE_USER;
     idt[VEC_DF].ist = 1;
     idt[VEC_NMI].ist = 2;
-    pv_lidt(&ptr);
+    load_idt();
 }
 
 void cpu_set_kernel_stack(u64 top)
@@ -222,7 +233,7 @@ void fpu_sanitize(u8 *fx)
 void cpu_init(void)
 {
     load_gdt();
-    load_idt();
+    init_idt();
     init_syscall();
     init_control();
 }

@@ -11,6 +11,7 @@
 
 #define DIVIDE_LENGTH 2     /* of div %ecx */
 #define TOUCH_LENGTH  2     /* of mov (%rsi), %al */
+#define RFLAGS_FIXED  2     /* the bit that is always set */
 
 .macro FUNCTION name
     .text
@@ -75,9 +76,12 @@ FUNCTION nano_enter_user
     push %r14
     push %r15
     mov %rsp, kernel_rsp(%rip)
-    mov %rsi, %rcx              /* SYSRET: RIP from RCX, RFLAGS from R11 (interrupts stay off) */
-    mov $2, %r11d
-    PV_SYSRETQ
+    push $USER_DS
+    push $0                     /* the code has no stack */
+    push $RFLAGS_FIXED          /* interrupts stay off */
+    push $USER_CS
+    push %rsi
+    PV_IRETQ
 
 FUNCTION nano_leave_user
     mov kernel_rsp(%rip), %rsp
@@ -89,8 +93,19 @@ FUNCTION nano_leave_user
     pop %rbp
     ret
 
+/* The whole handler. A paravirtual kernel's way back is IRET's frame, and a stack to put it on. */
 FUNCTION nano_syscall_entry
-    PV_SYSRETQ
+#ifdef PARAVIRT
+    mov kernel_rsp(%rip), %rsp
+    push $USER_DS
+    push $0
+    push %r11
+    push $USER_CS
+    push %rcx
+    PV_IRETQ
+#else
+    sysretq
+#endif
 
 .section .rodata
 .globl nano_user_code, nano_user_code_end

@@ -19,7 +19,7 @@
 
 #define PREFIX "kernel:"
 
-enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, ROI_BEGIN = 1, ROI_END = 2 };
+enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, NOT_APPLICABLE = 3, ROI_BEGIN = 1, ROI_END = 2 };
 
 /* The Makefile names the symbol `workload` of each file after the file. */
 extern const struct workload workload_sieve, workload_sha256, workload_fib, workload_chase, workload_nano;
@@ -42,6 +42,12 @@ _Noreturn void fail(const char *fmt, ...)
     va_end(ap);
     printk("\n");
     power_off(WRONG);
+}
+
+_Noreturn void not_applicable(const char *why)
+{
+    printk("%s: n/a: %s\n", running->name, why);
+    power_off(NOT_APPLICABLE);
 }
 
 /* Never given back: the machine ends with the workload. */

@@ -11,4 +11,7 @@ bool resident_is_named(const char *init);
 /* Runs it in place of init, and powers off with its status. */
 _Noreturn void resident_run(const char *init, int argc, char **argv);
 
+/* Ends a workload that this kernel can't run, with the reason. */
+_Noreturn void not_applicable(const char *why);
+
 #endif
