@@ -59,6 +59,15 @@ static void print_subjects(const char *title, const json_t *list)
     }
 }
 
+static void print_suite(const struct suite *suite)
+{
+    unsigned rows = 0;
+    for (unsigned i = 0; i < workload_count; i++)
+        rows += suite_holds(suite, &workloads[i]);
+    printf("  %-15s %s (%u rows%s%s)\n", suite->name, suite->text, rows, suite->reports ? "; reports: " : "",
+           suite->reports ? suite->reports : "");
+}
+
 static void print_text(const struct survey *survey)
 {
     json_t *engine_list = survey_engines_json(survey), *peer_list = survey_peers_json(survey);
@@ -71,7 +80,7 @@ static void print_text(const struct survey *survey)
     }
     printf("\nSuites:\n");
     for (unsigned i = 0; i < suite_count; i++)
-        printf("  %-15s %s\n", suites[i].name, suites[i].text);
+        print_suite(&suites[i]);
     putchar('\n');
     print_subjects("Peers", peer_list);
     json_decref(engine_list);
