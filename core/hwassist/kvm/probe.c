@@ -100,7 +100,7 @@ static void start_at(struct lab *lab, const uint8_t *snippet, unsigned ring)
 
     cpu_state_reset(s);
     s->rip = probe_address(snippet);
-    s->rflags = FLAG_ONE;
+    s->rflags = FLAG_ONE | (ring ? FLAG_IOPL : 0); /* it may use ports: by IOPL, or by the open TSS */
     s->gpr[RSP] = STACK;
     for (unsigned i = SEG_ES; i <= SEG_GS; i++)
         s->seg[i] =
