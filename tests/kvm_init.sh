@@ -17,6 +17,7 @@ echo "kvm-host: $(uname -r), modules $(lsmod | awk 'NR > 1 { printf "%s ", $1 }'
 [ -e /dev/kvm ] || echo "FAILED: no /dev/kvm"
 
 build/virtlab list | grep -A 1 hwassist/kvm | sed 's/^/kvm-host: /'
+VIRTLAB_GUEST=/build/guest build/test_travel
 /suite/sh /suite/suite /build hwassist/kvm
 echo "kvm-host: end"
 poweroff -f

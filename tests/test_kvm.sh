@@ -26,10 +26,10 @@ make_root() {
     rm -rf "$root"
     mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,suite,build}
     cp /bin/busybox "$root/bin/"
-    cp "$build/virtlab" "$root/build/"
+    cp "$build/virtlab" "$build/tests/test_travel" "$root/build/"
     cp "$(command -v cpio)" "$root/suite/cpio" # busybox' knows fewer options
     cp -L /bin/sh "$root/suite/sh"             # and its shell takes its own applets first
-    ldd "$root/build/virtlab" "$root"/suite/{cpio,sh} | grep -o '[[:space:]]/[^ ]*' | sort -u | while read -r library; do
+    ldd "$root"/build/{virtlab,test_travel} "$root"/suite/{cpio,sh} | grep -o '[[:space:]]/[^ ]*' | sort -u | while read -r library; do
         mkdir -p "$root$(dirname "$library")" && cp -L "$library" "$root$library"
     done
     cp -r "$guest" "$root/build/guest"
@@ -52,11 +52,20 @@ timeout "$limit" qemu-system-x86_64 -accel tcg -smp 1 -m 2G -cpu qemu64,+svm,+np
     -append 'console=ttyS0 quiet panic=-1 cryptomgr.notests tsc=reliable' </dev/null >"$work/console.raw" 2>"$work/errors"
 status=$?
 tr -d '\r' <"$work/console.raw" >"$work/console"
-grep -a -e '^FAILED' -e '^ *[-+]' -e '^kvm-host:' "$work/console"
+grep -a -e '^FAILED' -e '^ *[-+]' -e '^kvm-host:' -e '^  a guest travels' -e '^    tests/' "$work/console"
 if ! grep -aq '^kvm-host: end' "$work/console"; then
     echo "FAILED: the host kernel did not come to its end (status $status of QEMU, 124: no end within $limit s)"
     tail -n 15 "$work/console" "$work/errors"
     exit 1
 fi
-grep -a ' passed, ' "$work/console" | tail -n 1
-! grep -aq '^FAILED' "$work/console" && grep -aq ' passed, 0 failed' "$work/console"
+passed=$(awk '{ for (i = 2; i <= NF; i++) if ($i == "passed,") n += $(i - 1) } END { print n + 0 }' "$work/console")
+failed=$(grep -ac '^FAILED\|\.\.\. FAILED' "$work/console")
+# Each part must have come to its end: the guest's suite, and the travels, none of them skipped.
+for part in '^[0-9]* passed, 0 failed' '^travel: 3 passed, 0 failed$'; do
+    grep -aq "$part" "$work/console" || {
+        failed=$((failed + 1))
+        echo "FAILED: the console has no line like '$part'"
+    }
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
