@@ -39,10 +39,10 @@ struct engine {
     size_t run_size;
     uint8_t *open_tss;     /* ring3 */
     struct segment_reg tr; /* what the guest has there instead */
-    int thread;           /* that called run() last */
-    volatile bool kicked; /* kick() was called and run() hasn't come back since */
-    bool unfinished;      /* the instruction of the last exit is completed by the next KVM_RUN (KVM API 5, "NOTE") */
-    bool injected;        /* an interrupt was queued since the last run() */
+    int thread;            /* that called run() last */
+    volatile bool kicked;  /* kick() was called and run() hasn't come back since */
+    bool unfinished;       /* the instruction of the last exit is completed by the next KVM_RUN (KVM API 5, "NOTE") */
+    bool injected;         /* an interrupt was queued since the last run() */
     bool halted;
     uint8_t mmio_left;       /* bytes of an odd-sized MMIO access that are still to be asked for */
     uint64_t cr8, apic_base; /* as the machine was last told */
