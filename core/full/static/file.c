@@ -108,14 +108,19 @@ static bool link_ok(const struct static_block *b, const struct static_link *link
            link->flags <= 1 && link->shadowed <= 1;
 }
 
+static bool entry_ok(const struct static_block *b, uint32_t entry)
+{
+    return b->code_size ? entry < b->code_size : entry == 0;
+}
+
 static bool block_ok(const struct static_translation *t, const struct static_block *b)
 {
     const struct static_header *h = t->header;
     if (!b->count || b->count > BLOCK_MAX || !b->guest_size || b->code_size > CODE_RESERVE ||
         !within(b->gpa & ~PAGE_MASK, b->guest_size, PAGE_SIZE) || !within(b->guest_at, b->guest_size, h->guest_size) ||
-        !within(b->code_at, b->code_size, h->code_size) || b->native >= b->code_size ||
-        b->native_flags >= b->code_size || !within(b->relocation, b->relocations, h->relocations) ||
-        !within(b->link, b->links, h->links) || b->links > LINKS_RESERVE)
+        !within(b->code_at, b->code_size, h->code_size) || !entry_ok(b, b->native) || !entry_ok(b, b->native_flags) ||
+        !within(b->relocation, b->relocations, h->relocations) || !within(b->link, b->links, h->links) ||
+        b->links > LINKS_RESERVE)
         return false;
     for (unsigned i = 0; i < b->relocations; i++)
         if (!relocation_ok(t, b, &t->relocation[b->relocation + i]))

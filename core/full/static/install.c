@@ -77,7 +77,8 @@ void static_block_made(struct cpu *cpu, struct block *block)
     struct bt *bt = bt_of(cpu);
     const struct static_block *b = find(bt->kept, block->gpa);
     if (b && has_room(bt) && same_code(bt->kept, b, cpu, block)) {
-        install(bt, bt->kept, b, block);
+        if (b->code_size)
+            install(bt, bt->kept, b, block);
         COUNT(cpu->stats, STATIC_BLOCKS);
         return;
     }

@@ -113,22 +113,24 @@ static void keep_links(struct maker *m, const struct block *block, const uint8_t
     }
 }
 
+/* `start`: of its host code; NULL: it has none, because its first instruction is the interpreter's. */
 static bool keep_block(struct maker *m, const struct block *block, uint8_t *start, unsigned guest_size)
 {
-    const uint8_t *native = block->native, *native_flags = block->native_flags;
     struct static_block out = {.gpa = block->gpa.v,
                                .guest_at = (uint32_t)m->guest.size,
                                .guest_size = (uint16_t)guest_size,
                                .count = block->count,
-                               .code_at = (uint32_t)m->code.size,
-                               .code_size = (uint32_t)(m->bt->code.at - start),
-                               .native = (uint32_t)(native - start),
-                               .native_flags = (uint32_t)(native_flags - start)};
-    if (!keep_relocations(m, block, start, &out))
-        return false;
-    keep_links(m, block, start, &out);
+                               .code_at = (uint32_t)m->code.size};
+    if (start) {
+        out.code_size = (uint32_t)(m->bt->code.at - start);
+        out.native = (uint32_t)((const uint8_t *)block->native - start);
+        out.native_flags = (uint32_t)((const uint8_t *)block->native_flags - start);
+        if (!keep_relocations(m, block, start, &out))
+            return false;
+        keep_links(m, block, start, &out);
+        append(&m->code, start, out.code_size);
+    }
     append(&m->guest, ram_at(&m->ram, block->gpa, guest_size), guest_size);
-    append(&m->code, start, out.code_size);
     append(&m->block, &out, sizeof(out));
     return true;
 }
@@ -140,12 +142,22 @@ static unsigned block_bytes(const struct block *block)
     return last->off + last->len - (block->gpa.v & ~PAGE_MASK);
 }
 
-/* Where the next block begins if this one ends because it is full, or its page is. */
-static void mark_next(struct maker *m, struct code_range *range, uint64_t va, const struct block *block)
+/* A block ends because it is full, or its page is: the next one begins behind it. */
+static void mark_next(struct maker *m, struct code_range *range, const struct insn *last, uint64_t next)
 {
-    uint64_t next = va + block_bytes(block);
-    if (!(block->insn[block->count].flags & INSN_LAST) && code_at(&m->map, next) == range)
+    if (!(last->flags & INSN_LAST) && code_at(&m->map, next) == range)
         *mark_at(range, next) |= MARK_ENTRY;
+}
+
+/* An instruction that reaches over the page's end is a block of its own, and the interpreter's. */
+static void step_over_crossing(struct maker *m, struct code_range *range, uint64_t va)
+{
+    struct insn crossing;
+    uint64_t avail = range->size - (va - range->va);
+    int len = decode_insn(range->bytes + (va - range->va), (unsigned)(avail < 16 ? avail : 16), CODE64, 0, &crossing);
+    m->report->interpreted++;
+    if (len > 0)
+        mark_next(m, range, &crossing, va + (unsigned)len);
 }
 
 static void translate_at(struct maker *m, struct code_range *range, uint64_t va)
@@ -156,18 +168,18 @@ static void translate_at(struct maker *m, struct code_range *range, uint64_t va)
         return;
     unsigned avail = PAGE_SIZE - (at.v & ~PAGE_MASK);
     int len = decode_insn(ram_at(&m->ram, at, avail), avail, CODE64, at.v & ~PAGE_MASK, &first);
-    if (len < 0) { /* it reaches over the page's end */
-        m->report->interpreted++;
+    if (len < 0) {
+        step_over_crossing(m, range, va);
         return;
     }
     struct block *block = block_at(m->cpu, at);
     uint8_t *start = m->bt->code.at = m->bt->first;
     m->bt->link_count = 0;
     m->relocations.count = 0;
-    mark_next(m, range, va, block);
     unsigned size = block_bytes(block);
+    mark_next(m, range, &block->insn[block->count], va + size);
     if (!bt_translate(m->cpu, block)) {
-        m->report->interpreted++;
+        m->report->interpreted += keep_block(m, block, NULL, size);
     } else if (!keep_block(m, block, start, size)) {
         m->report->unrelocated++;
     } else {

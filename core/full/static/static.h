@@ -105,7 +105,7 @@ struct static_block {
     uint64_t gpa;                /* guest-physical address of its first byte */
     uint32_t guest_at;           /* the bytes that it was made from, in the section of guest code */
     uint16_t guest_size, count;  /* bytes and instructions */
-    uint32_t code_at, code_size; /* its host code */
+    uint32_t code_at, code_size; /* its host code; no bytes: the interpreter has to execute the first instruction */
     uint32_t native_flags;       /* entries (x86/block.h), relative to code_at; native_flags is the first */
     uint32_t native;
     uint32_t relocation, relocations;
