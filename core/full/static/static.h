@@ -187,6 +187,8 @@ bool store_path(const struct image *kernel, char path[4096]);
  * there, with a line on stderr. A kernel that can't be translated ahead of time leaves t->header NULL.
  */
 int store_get(struct static_translation *t, const char *kernel, struct reason *why) MUST_CHECK;
+/* The same made now, whatever there is, and not kept. */
+int store_make(struct static_translation *t, const char *kernel, struct reason *why) MUST_CHECK;
 
 /* ---- at run time ---- */
 

@@ -124,7 +124,9 @@ static int get_of(struct static_translation *t, const struct image *kernel, stru
     return make_and_keep(t, kernel, path, why);
 }
 
-int store_get(struct static_translation *t, const char *name, struct reason *why)
+typedef int get_fn(struct static_translation *t, const struct image *kernel, struct reason *why);
+
+static int get_with(get_fn *get, struct static_translation *t, const char *name, struct reason *why)
 {
     struct reason ignored = {""};
     struct code_map map;
@@ -135,8 +137,24 @@ int store_get(struct static_translation *t, const char *name, struct reason *why
         return err;
     if (code_map_open(&map, &kernel, &ignored) == 0) {
         code_map_close(&map);
-        err = get_of(t, &kernel, why);
+        err = get(t, &kernel, why);
     }
     image_close(&kernel);
     return err;
+}
+
+static int make_anew(struct static_translation *t, const struct image *kernel, struct reason *why)
+{
+    struct make_report unused;
+    return translation_make(t, kernel, &unused, why);
+}
+
+int store_get(struct static_translation *t, const char *kernel, struct reason *why)
+{
+    return get_with(get_of, t, kernel, why);
+}
+
+int store_make(struct static_translation *t, const char *kernel, struct reason *why)
+{
+    return get_with(make_anew, t, kernel, why);
 }
