@@ -94,8 +94,10 @@ static int translate(struct request *request, struct reason *why)
     if (err)
         return err;
     if (!request->out) {
+        uint8_t digest[SHA256_SIZE];
+        image_digest(&kernel, digest);
         request->out = request->cache;
-        if (!store_path(&kernel, request->cache))
+        if (!store_path(digest, request->cache))
             err = fail(why, ENOENT,
                        "there is no cache folder: neither XDG_CACHE_HOME nor HOME names one that can be "
                        "written; give --out FILE");

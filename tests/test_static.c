@@ -28,17 +28,19 @@ static void test_sha256(void)
          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
         {"aaaaaaaaaa", 100000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"},
     };
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+    for (unsigned i = 0; i < 2 * ARRAY_SIZE(rows); i++) {
         uint8_t digest[SHA256_SIZE];
         char hex[2 * SHA256_SIZE + 1];
         struct sha256 s;
         sha256_begin(&s);
-        for (unsigned n = 0; n < rows[i].times; n++)
-            sha256_add(&s, rows[i].text, strlen(rows[i].text));
+        if (i % 2) /* whatever this processor has */
+            s.compress = sha256_compress;
+        for (unsigned n = 0; n < rows[i / 2].times; n++)
+            sha256_add(&s, rows[i / 2].text, strlen(rows[i / 2].text));
         sha256_end(&s, digest);
         for (unsigned b = 0; b < SHA256_SIZE; b++)
             snprintf(hex + 2 * b, 3, "%02x", digest[b]);
-        CHECK_EQ_STR(hex, rows[i].digest);
+        CHECK_EQ_STR(hex, rows[i / 2].digest);
     }
 }
 
@@ -461,7 +463,9 @@ static void test_owner(void)
     struct stat st;
     CHECK(stat(path, &st) == 0 && (st.st_mode & 0777) == 0600);
     CHECK(translation_open(&t, path, &why) == 0);
-    CHECK(translation_is_of(&t, &kernel.image));
+    uint8_t digest[SHA256_SIZE];
+    image_digest(&kernel.image, digest);
+    CHECK(translation_is_of(&t, digest));
     translation_close(&t);
 
     write_file(path, good.bytes, size, 0620);
@@ -486,7 +490,9 @@ static void test_store(void)
     struct static_translation t;
     struct reason why = {""};
     char path[4096];
-    CHECK(store_path(&kernel.image, path) && !strncmp(path, folder, strlen(folder)));
+    uint8_t digest[SHA256_SIZE];
+    image_digest(&kernel.image, digest);
+    CHECK(store_path(digest, path) && !strncmp(path, folder, strlen(folder)));
     write_file(in_folder("kernel"), kernel.bytes, sizeof(kernel.bytes), 0600);
     CHECK(store_get(&t, in_folder("kernel"), &why) == 0 && t.header);
     translation_close(&t);

@@ -12,7 +12,11 @@ struct sha256 {
     uint32_t h[8];
     uint8_t block[64]; /* what doesn't fill a block yet */
     uint64_t length;   /* bytes so far */
+    void (*compress)(uint32_t h[8], const uint8_t *block);
 };
+
+/* One block of 64 bytes, without the processor's instructions for it. */
+void sha256_compress(uint32_t h[8], const uint8_t *block);
 
 void sha256_begin(struct sha256 *s);
 void sha256_add(struct sha256 *s, const void *bytes, size_t count);

@@ -167,8 +167,8 @@ int translation_check(struct static_translation *t, const char *name, void *byte
 int translation_open(struct static_translation *t, const char *file, struct reason *why) MUST_CHECK;
 /* Writes it beside `file` and puts it in its place, readable by the user alone. */
 int translation_write(const struct static_translation *t, const char *file, struct reason *why) MUST_CHECK;
-/* Is it of this kernel? */
-bool translation_is_of(const struct static_translation *t, const struct image *kernel);
+/* Is it of the kernel with this digest? */
+bool translation_is_of(const struct static_translation *t, const uint8_t kernel[SHA256_SIZE]);
 
 /* The digest for the header: of `size` bytes, header.digest taken as zero. */
 void translation_digest(const void *bytes, uint64_t size, uint8_t digest[SHA256_SIZE]);
@@ -180,8 +180,9 @@ int program_id(uint8_t id[SHA256_SIZE], struct reason *why) MUST_CHECK;
 
 #define STATIC_ENVIRONMENT "VIRTLAB_STATIC" /* names the file to use, instead of the cache's */
 
-/* The place in the user's cache for this kernel and this build; false: there is none ($HOME isn't set). */
-bool store_path(const struct image *kernel, char path[4096]);
+/* The place in the user's cache for the kernel with this digest and this build; false: there is none ($HOME isn't set).
+ */
+bool store_path(const uint8_t kernel[SHA256_SIZE], char path[4096]);
 /*
  * The translation of a kernel: from the file that $VIRTLAB_STATIC names, else from the cache, else made now and put
  * there, with a line on stderr. A kernel that can't be translated ahead of time leaves t->header NULL.

@@ -45,15 +45,14 @@ static bool folder(char path[4096])
     return mkdir(path, 0700) == 0 || errno == EEXIST;
 }
 
-bool store_path(const struct image *kernel, char path[4096])
+bool store_path(const uint8_t kernel[SHA256_SIZE], char path[4096])
 {
-    uint8_t image[SHA256_SIZE], program[SHA256_SIZE];
+    uint8_t program[SHA256_SIZE];
     char of_image[KEY + 1], of_program[KEY + 1];
     struct reason ignored = {""};
     if (!folder(path) || program_id(program, &ignored))
         return false;
-    image_digest(kernel, image);
-    hex(of_image, image);
+    hex(of_image, kernel);
     hex(of_program, program);
     size_t len = strlen(path);
     snprintf(path + len, 4096 - len, "/%s-%s" SUFFIX, of_image, of_program);
@@ -100,10 +99,11 @@ static int make_and_keep(struct static_translation *t, const struct image *kerne
     return 0;
 }
 
-static int get_named(struct static_translation *t, const char *name, const struct image *kernel, struct reason *why)
+static int get_named(struct static_translation *t, const char *name, const struct image *kernel,
+                     const uint8_t digest[SHA256_SIZE], struct reason *why)
 {
     int err = translation_open(t, name, why);
-    if (err || translation_is_of(t, kernel))
+    if (err || translation_is_of(t, digest))
         return err;
     translation_close(t);
     return fail(why, ENOEXEC,
@@ -114,13 +114,15 @@ static int get_named(struct static_translation *t, const char *name, const struc
 static int get_of(struct static_translation *t, const struct image *kernel, struct reason *why)
 {
     const char *named = getenv(STATIC_ENVIRONMENT);
+    uint8_t digest[SHA256_SIZE];
     char path[4096];
+    image_digest(kernel, digest);
     if (named && named[0])
-        return get_named(t, named, kernel, why);
-    if (!store_path(kernel, path))
+        return get_named(t, named, kernel, digest, why);
+    if (!store_path(digest, path))
         path[0] = 0;
     if (path[0] && access(path, F_OK) == 0)
-        return get_named(t, path, kernel, why);
+        return get_named(t, path, kernel, digest, why);
     return make_and_keep(t, kernel, path, why);
 }
 
