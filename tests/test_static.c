@@ -363,6 +363,8 @@ static void test_refused(void)
         {"too many relocations", BLOCK(relocations), 4, 0xffffffff, "block 0"},
         {"links far away", BLOCK(link), 4, 0xffffffff, "block 0"},
         {"too many links", BLOCK(links), 4, 1000, "block 0"},
+        {"marks behind its last instruction", BLOCK(left), 8, UINT64_C(1) << 50, "block 0"},
+        {"a mark on its first instruction", BLOCK(left), 8, 1, "block 0"},
         {"blocks out of order", BLOCK(gpa), 8, UINT64_C(1) << 40, "block 1"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {

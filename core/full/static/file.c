@@ -118,7 +118,7 @@ static bool block_ok(const struct static_translation *t, const struct static_blo
         !within(b->gpa & ~PAGE_MASK, b->guest_size, PAGE_SIZE) || !within(b->guest_at, b->guest_size, h->guest_size) ||
         !within(b->code_at, b->code_size, h->code_size) || !entry_ok(b, b->native) || !entry_ok(b, b->native_flags) ||
         !within(b->relocation, b->relocations, h->relocations) || !within(b->link, b->links, h->links) ||
-        b->links > LINKS_RESERVE)
+        b->links > LINKS_RESERVE || b->left >> b->count || (b->left & 1))
         return false;
     for (unsigned i = 0; i < b->relocations; i++)
         if (!relocation_ok(t, b, &t->relocation[b->relocation + i]))

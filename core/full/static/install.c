@@ -59,6 +59,8 @@ static void install(struct bt *bt, const struct static_translation *t, const str
                                                      .flags = from->flags,
                                                      .shadowed = from->shadowed};
     }
+    for (unsigned i = 0; i < b->count; i++)
+        block->insn[i + 1].flags |= b->left >> i & 1 ? INSN_LEFT : 0;
     bt->link_count += b->links;
     bt->code.at += b->code_size;
     block->native = code + b->native;

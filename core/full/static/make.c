@@ -30,6 +30,7 @@ struct maker {
     struct bt *bt;
     struct cpu *cpu;
     struct relocations relocations;
+    struct static_relocation kept[RELOCATIONS_MAX]; /* of the block being kept */
     struct section block, relocation, link, code, guest;
     struct make_report *report;
 };
@@ -83,9 +84,8 @@ static bool keep_relocations(struct maker *m, const struct block *block, uint8_t
 {
     if (m->relocations.count > RELOCATIONS_MAX)
         return false;
-    struct static_relocation kept[RELOCATIONS_MAX];
     for (unsigned i = 0; i < m->relocations.count; i++) {
-        struct static_relocation *r = &kept[out->relocations];
+        struct static_relocation *r = &m->kept[out->relocations];
         *r = (struct static_relocation){0};
         int found = describe(m, block, start, &m->relocations.entry[i], r);
         if (found < 0)
@@ -94,8 +94,8 @@ static bool keep_relocations(struct maker *m, const struct block *block, uint8_t
             memset(start + r->at, 0, r->kind == RELOC_ROUTINE ? 4 : 8);
         out->relocations += (unsigned)found;
     }
-    out->relocation = (uint32_t)(m->relocation.size / sizeof(*kept));
-    append(&m->relocation, kept, out->relocations * sizeof(*kept));
+    out->relocation = (uint32_t)(m->relocation.size / sizeof(m->kept[0]));
+    append(&m->relocation, m->kept, out->relocations * sizeof(m->kept[0]));
     return true;
 }
 
@@ -113,6 +113,14 @@ static void keep_links(struct maker *m, const struct block *block, const uint8_t
     }
 }
 
+static uint64_t left_mask(const struct block *block)
+{
+    uint64_t mask = 0;
+    for (unsigned i = 0; i < block->count; i++)
+        mask |= (uint64_t) !!(block->insn[i + 1].flags & INSN_LEFT) << i;
+    return mask;
+}
+
 /* `start`: of its host code; NULL: it has none, because its first instruction is the interpreter's. */
 static bool keep_block(struct maker *m, const struct block *block, uint8_t *start, unsigned guest_size)
 {
@@ -125,6 +133,7 @@ static bool keep_block(struct maker *m, const struct block *block, uint8_t *star
         out.code_size = (uint32_t)(m->bt->code.at - start);
         out.native = (uint32_t)((const uint8_t *)block->native - start);
         out.native_flags = (uint32_t)((const uint8_t *)block->native_flags - start);
+        out.left = left_mask(block);
         if (!keep_relocations(m, block, start, &out))
             return false;
         keep_links(m, block, start, &out);

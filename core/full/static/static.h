@@ -110,6 +110,7 @@ struct static_block {
     uint32_t native;
     uint32_t relocation, relocations;
     uint32_t link, links;
+    uint64_t left; /* bit i: the instruction at place i is marked INSN_LEFT (x86/insn.h) */
 };
 
 /* What is to be written at `at` of the block's code when its place is known. */
