@@ -74,8 +74,8 @@ static void print_report(const struct request *request, const struct make_report
            request->kernel, (ull)r->code, (ull)r->found.instructions);
     for (unsigned i = 0; i < SOURCE_COUNT; i++)
         printf("  %7llu  %s\n", (ull)r->found.entries[i], source_text((enum source)i));
-    printf("\nTranslated: %llu blocks, %.1f%% of the code, in %.3f s\n", (ull)r->blocks, percent(r->native, r->code),
-           r->seconds);
+    printf("\nTranslated: %llu blocks, %.1f%% of the code (%llu bytes of filler aside), in %.3f s\n", (ull)r->blocks,
+           percent(r->native, r->code - r->found.filler), (ull)r->found.filler, r->seconds);
     printf("Left to the interpreter: %llu blocks that begin with an instruction of its own, or cross a page\n",
            (ull)r->interpreted);
     if (r->unrelocated)

@@ -37,6 +37,17 @@ bool code_gpa(const struct code_map *map, uint64_t va, gpa_t *at)
     return s != NULL;
 }
 
+uint64_t code_map_entry(const struct code_map *map)
+{
+    uint64_t at = elf_entry_paddr(&map->elf);
+    for (unsigned i = 0; at && i < map->elf.count; i++) {
+        const struct elf_segment *s = &map->elf.segment[i];
+        if (s->type == PT_LOAD && at - s->paddr < s->filesz)
+            return at - s->paddr + s->vaddr;
+    }
+    return 0;
+}
+
 struct code_range *code_at(struct code_map *map, uint64_t va)
 {
     for (unsigned i = 0; i < map->count; i++)

@@ -118,6 +118,7 @@ static bool goes_on(const struct decoded *d)
     case ZYDIS_MNEMONIC_IRETQ:
     case ZYDIS_MNEMONIC_SYSRET:
     case ZYDIS_MNEMONIC_SYSEXIT:
+    case ZYDIS_MNEMONIC_INT3: /* filler, behind a call that doesn't return */
     case ZYDIS_MNEMONIC_UD2: return false;
     default: return true;
     }
@@ -218,7 +219,12 @@ static unsigned filler(struct search *s, const uint8_t *bytes, uint64_t avail)
 static void sweep(struct search *s, struct code_range *range)
 {
     for (uint64_t at = 0; at < range->size;) {
-        unsigned skip = range->mark[at] & MARK_INSIDE ? 1 : filler(s, range->bytes + at, range->size - at);
+        if (range->mark[at] & MARK_INSIDE) {
+            at++;
+            continue;
+        }
+        unsigned skip = filler(s, range->bytes + at, range->size - at);
+        s->found->filler += skip;
         if (!skip) {
             add_entry(s, range->va + at, SOURCE_SWEEP);
             descend(s);
@@ -233,13 +239,13 @@ int discover(struct code_map *map, struct discovery *found, struct reason *why)
     uint64_t bytes = 0;
     for (unsigned i = 0; i < map->count; i++)
         bytes += map->range[i].size;
-    *found = (struct discovery){{0}, 0};
+    *found = (struct discovery){.instructions = 0};
     struct search s = {.map = map, .found = found, .stack = malloc(bytes * sizeof(*s.stack))};
     if (!s.stack)
         return fail(why, ENOMEM, "no memory to look for code in %llu bytes", (unsigned long long)bytes);
     bt_decoder_init(&s.decoder);
 
-    add_entry(&s, map->elf.entry, SOURCE_ENTRY);
+    add_entry(&s, code_map_entry(map), SOURCE_ENTRY);
     add_symbols(&s);
     descend(&s);
     add_pointers(&s);

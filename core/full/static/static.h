@@ -56,6 +56,9 @@ const uint8_t *image_at(const struct code_map *map, uint64_t va, uint64_t len);
 /* Where the loader puts it. False: in no segment. */
 bool code_gpa(const struct code_map *map, uint64_t va, gpa_t *at);
 
+/* The virtual address of the entry point, also where the file gives its physical address; 0: it is in no segment. */
+uint64_t code_map_entry(const struct code_map *map);
+
 /* ---- where blocks begin ---- */
 
 /* By what an entry was found first; the order is that of the search. */
@@ -78,6 +81,7 @@ const char *source_text(enum source source);
 struct discovery {
     uint64_t entries[SOURCE_COUNT];
     uint64_t instructions;
+    uint64_t filler; /* bytes between functions that nothing reaches: INT3, NOP, zeros */
 };
 /* Marks MARK_ENTRY, MARK_DECODED and MARK_INSIDE. -ENOMEM with why. */
 int discover(struct code_map *map, struct discovery *found, struct reason *why) MUST_CHECK;
