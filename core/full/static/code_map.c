@@ -121,6 +121,14 @@ int code_map_open(struct code_map *map, const struct image *image, struct reason
     return err;
 }
 
+uint64_t code_map_size(const struct code_map *map)
+{
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < map->count; i++)
+        bytes += map->range[i].size;
+    return bytes;
+}
+
 void code_map_close(struct code_map *map)
 {
     while (map->count > 0)

@@ -236,9 +236,7 @@ static void sweep(struct search *s, struct code_range *range)
 
 int discover(struct code_map *map, struct discovery *found, struct reason *why)
 {
-    uint64_t bytes = 0;
-    for (unsigned i = 0; i < map->count; i++)
-        bytes += map->range[i].size;
+    uint64_t bytes = code_map_size(map);
     *found = (struct discovery){.instructions = 0};
     struct search s = {.map = map, .found = found, .stack = malloc(bytes * sizeof(*s.stack))};
     if (!s.stack)

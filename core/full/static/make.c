@@ -208,8 +208,8 @@ static void translate_all(struct maker *m)
                 translate_at(m, range, range->va + at);
         for (uint64_t at = 0; at < range->size; at++)
             m->report->native += !!(range->mark[at] & MARK_NATIVE);
-        m->report->code += range->size;
     }
+    m->report->code = code_map_size(&m->map);
     m->report->host_code = m->code.size;
 }
 

@@ -44,6 +44,7 @@ struct code_map {
 /* -ENOEXEC with why if it isn't a 64-bit ELF image with code in it. The image must outlive the map. */
 int code_map_open(struct code_map *map, const struct image *image, struct reason *why) MUST_CHECK;
 void code_map_close(struct code_map *map);
+uint64_t code_map_size(const struct code_map *map); /* bytes of code */
 
 /* The range that holds an address, or NULL; and its mark (of an address in a range). */
 struct code_range *code_at(struct code_map *map, uint64_t va);

@@ -18,6 +18,8 @@
 #define KEY    16 /* hexadecimal digits of a digest in a file's name */
 #define SUFFIX ".translation"
 
+#define MAKE_MAX (UINT64_C(2) << 20) /* bytes of code that are translated without being asked for */
+
 static void hex(char *to, const uint8_t *bytes)
 {
     for (unsigned i = 0; i < KEY / 2; i++)
@@ -111,7 +113,20 @@ static int get_named(struct static_translation *t, const char *name, const struc
                 kernel->name);
 }
 
-static int get_of(struct static_translation *t, const struct image *kernel, struct reason *why)
+/* A large kernel's translation isn't made without being asked for: it takes long, and fills the cache. */
+static int make_if_small(struct static_translation *t, const struct image *kernel, uint64_t code, const char *path,
+                         struct reason *why)
+{
+    if (code <= MAKE_MAX)
+        return make_and_keep(t, kernel, path, why);
+    fprintf(stderr,
+            "full/static: %s has %llu MiB of code, too much to translate unasked; all of it is translated at run time. "
+            "`virtlab translate --kernel` makes the file, for some 40 times as much room\n",
+            kernel->name, (unsigned long long)(code >> 20));
+    return 0;
+}
+
+static int get_of(struct static_translation *t, const struct image *kernel, uint64_t code, struct reason *why)
 {
     const char *named = getenv(STATIC_ENVIRONMENT);
     uint8_t digest[SHA256_SIZE];
@@ -123,31 +138,35 @@ static int get_of(struct static_translation *t, const struct image *kernel, stru
         path[0] = 0;
     if (path[0] && access(path, F_OK) == 0)
         return get_named(t, path, kernel, digest, why);
-    return make_and_keep(t, kernel, path, why);
+    return make_if_small(t, kernel, code, path, why);
 }
 
-typedef int get_fn(struct static_translation *t, const struct image *kernel, struct reason *why);
+typedef int get_fn(struct static_translation *t, const struct image *kernel, uint64_t code, struct reason *why);
 
 static int get_with(get_fn *get, struct static_translation *t, const char *name, struct reason *why)
 {
-    struct reason ignored = {""};
+    struct reason unfit = {""};
     struct code_map map;
     struct image kernel;
     *t = (struct static_translation){0};
     int err = image_open(&kernel, name, why);
     if (err)
         return err;
-    if (code_map_open(&map, &kernel, &ignored) == 0) {
+    if (code_map_open(&map, &kernel, &unfit) == 0) {
+        uint64_t code = code_map_size(&map);
         code_map_close(&map);
-        err = get(t, &kernel, why);
+        err = get(t, &kernel, code, why);
+    } else {
+        fprintf(stderr, "full/static: %s; all of it is translated at run time\n", unfit.text);
     }
     image_close(&kernel);
     return err;
 }
 
-static int make_anew(struct static_translation *t, const struct image *kernel, struct reason *why)
+static int make_anew(struct static_translation *t, const struct image *kernel, uint64_t code, struct reason *why)
 {
     struct make_report unused;
+    (void)code;
     return translation_make(t, kernel, &unused, why);
 }
 
