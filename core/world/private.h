@@ -49,6 +49,8 @@ struct world_pool {
     uint64_t uses, lowest; /* lowest mappable address */
     uint32_t mxcsr_mask;
     bool xsave;         /* the CPU and the kernel have XSAVE */
+    uint64_t extended;  /* the components of WORLD_EXTENDED that they have, at places within WORLD_XSAVE */
+    size_t xsave_size;  /* where the last of them ends */
     bool user_dispatch; /* the kernel has Syscall User Dispatch (filter.c) */
     struct world_costs costs;
     struct patience vmm, mapper; /* the VMM's with the guest thread, and with the mapping thread */

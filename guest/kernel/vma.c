@@ -185,6 +185,7 @@ void mm_put(struct mm *mm)
 
     if (--mm->refs)
         return;
+    pv_tables_retire(mm->pml4);
     while ((v = mm->vmas)) {
         pte_walk(mm, v->start, v->end, drop_page, NULL);
         mm->vmas = v->next;
@@ -204,14 +205,14 @@ struct fork_walk {
 static int share_page(u64 *pte, u64 va, void *arg)
 {
     struct fork_walk *w = arg;
-    u64 *to = pte_get(w->to, va, true);
+    u64 *to = pte_get(w->to, va, true), entry = *pte;
 
     if (!to)
         return -ENOMEM;
-    if (!w->shared && (*pte & PTE_W))
-        pv_set_pte(pte, *pte & ~PTE_W);
-    page_ref(pte_page(*pte));
-    pv_set_pte(to, *pte);
+    if (!w->shared && (entry & PTE_W))
+        pv_set_pte(pte, entry &= ~PTE_W);
+    page_ref(pte_page(entry));
+    pv_set_pte(to, entry);
     return 0;
 }
 
