@@ -67,7 +67,7 @@ int64_t io_console(struct engine *e, const uint64_t *args, struct vm_exit *exit)
     const uint64_t string[] = {DEBUG_CONSOLE, 1, PARA_IO_OUT, args[1], args[2]};
 
     if (args[0] != PARA_CONSOLE_WRITE)
-        return -PARA_ENOSYS;
+        return -PARA_EINVAL;
     return io_string(e, string, exit);
 }
 

@@ -163,6 +163,9 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     if (!space)
         return NULL;
     space->key = key;
+    if (space->near)
+        space->cpu = -1;
+    space->near = false;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -219,6 +222,12 @@ struct world_space *world_space_get(struct world_pool *pool, uint64_t key, bool 
         pool->options.forget(pool->options.context, pool->spaces[oldest]->key);
     empty(pool, oldest);
     return assign(pool, oldest, key, why);
+}
+
+void world_space_near(struct world_space *space)
+{
+    space->near = true;
+    space->cpu = -1; /* place the threads anew */
 }
 
 void world_space_drop(struct world_space *space)

@@ -133,6 +133,11 @@ bool world_mappable(const struct world_pool *pool, gva_t gva, uint64_t len);
 struct world_space *world_space_get(struct world_pool *pool, uint64_t key, bool *fresh, struct reason *why) MUST_CHECK;
 /* The space of `key` if there is one, else NULL. Doesn't count as a use. */
 struct world_space *world_space_find(struct world_pool *pool, uint64_t key);
+/*
+ * The space's threads stay on the VMM's core, and nobody spins for them, whatever costs.spin says. For code that runs
+ * in turns with other spaces and asks much of the VMM: two threads that spin on one core are the worst of all.
+ */
+void world_space_near(struct world_space *space);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
 /* Its process, for logs and tests. */

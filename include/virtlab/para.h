@@ -72,7 +72,7 @@
 #define PARA_CALL_BLOCK       12  /* the same, and waits until there is one */
 #define PARA_CALL_YIELD       13  /* lets the hypervisor look after its devices */
 #define PARA_CALL_SET_TIMER   14  /* (ns): PARA_VIRQ_TIMER at that time of the guest's clock; 0: never */
-#define PARA_CALL_CONSOLE     15  /* (PARA_CONSOLE_..., buffer, size): -> bytes written or read */
+#define PARA_CALL_CONSOLE     15  /* (PARA_CONSOLE_WRITE, buffer, size), at most a page */
 #define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b) */
 #define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b) */
 #define PARA_CALL_IO          18  /* (port, size in bytes 1 2 4, PARA_IO_IN or PARA_IO_OUT, value): the platform's devices */
@@ -96,7 +96,6 @@
 #define PARA_IO_IN  1
 
 #define PARA_CONSOLE_WRITE 0
-#define PARA_CONSOLE_READ  1
 /* clang-format on */
 
 #define PARA_TRAP_SYSCALL 256 /* the vector, for SET_TRAPS, of the SYSCALL instruction */
