@@ -42,7 +42,7 @@ static u64 *table_below(u64 *slot, bool create)
         return table_of(*slot);
     if (!create || !(table = page_alloc_zeroed()))
         return NULL;
-    pv_set_pte(slot, virt_to_phys(table) | PTE_P | PTE_W | PTE_U);
+    pv_set_table(slot, virt_to_phys(table) | PTE_P | PTE_W | PTE_U);
     return table;
 }
 

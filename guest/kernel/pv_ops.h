@@ -147,6 +147,30 @@ static inline void pv_set_pte(u64 *slot, u64 value)
     *(volatile u64 *)slot = value;
 }
 
+/* The same for an entry that refers to a table, which may be followed at once. */
+static inline void pv_set_table(u64 *slot, u64 value)
+{
+    pv_set_pte(slot, value);
+}
+
+/* Between these two, nobody looks at entries that were written: a hypervisor may be told of them together. */
+static inline void pv_lazy_begin(void)
+{
+}
+
+static inline void pv_lazy_end(void)
+{
+}
+
+/* How many pages a fault maps at most, where the neighbours allow it: worth it only where faults are dear. */
+#define PV_FAULT_AROUND 1
+
+/* A word of the kernel's command line that nobody else knows. */
+static inline void pv_option(const char *word)
+{
+    (void)word;
+}
+
 /* No user code will run on these tables again (a hypervisor may let go of them). */
 static inline void pv_tables_retire(u64 *pml4)
 {

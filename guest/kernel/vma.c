@@ -138,7 +138,9 @@ static int drop_page(u64 *pte, u64 va, void *arg)
 
 void vm_zap(struct mm *mm, u64 start, u64 end)
 {
+    pv_lazy_begin();
     pte_walk(mm, start, end, drop_page, NULL);
+    pv_lazy_end();
     tlb_flush_range(start, end);
 }
 
@@ -234,6 +236,7 @@ struct mm *mm_fork(struct mm *from)
     to->brk_start = from->brk_start;
     to->brk = from->brk;
     tail = &to->vmas;
+    pv_lazy_begin();
     for (const struct vma *v = from->vmas; v && !r; v = v->next) {
         *tail = vma_copy(v);
         if (!*tail) {
@@ -244,6 +247,7 @@ struct mm *mm_fork(struct mm *from)
         r = fork_vma(from, to, *tail);
         tail = &(*tail)->next;
     }
+    pv_lazy_end();
     tlb_flush(); /* the parent has lost its write permissions */
     if (r) {
         mm_put(to);

@@ -31,9 +31,15 @@ extern struct para_shared *pv_shared;
 extern const u8 *pv_table_map;
 extern u8 pv_hypercalls[];
 
-/* pv.c */
+/* tables.c */
+extern unsigned pv_fault_around;
 void pv_update(u64 *slot, u64 value); /* one entry of a live table */
+void pv_update_now(u64 *slot, u64 value);
+void pv_lazy_begin(void);
+void pv_lazy_end(void);
 void pv_lazy_flush(void);
+/* start.c */
+void pv_option(const char *word);
 _Noreturn void pv_refused(const char *what, long error);
 
 #define PV_STUB(call) (pv_hypercalls + (call)*PARA_STUB_SIZE)
@@ -163,6 +169,17 @@ static inline void pv_set_pte(u64 *slot, u64 value)
     else
         *(volatile u64 *)slot = value;
 }
+
+static inline void pv_set_table(u64 *slot, u64 value)
+{
+    pv_lazy_flush();
+    if (pv_is_table(slot))
+        pv_update_now(slot, value);
+    else
+        *(volatile u64 *)slot = value;
+}
+
+#define PV_FAULT_AROUND pv_fault_around
 
 /* These tables go: once the hypervisor has let go of them they are ordinary pages. */
 static inline void pv_tables_retire(u64 *pml4)
