@@ -154,16 +154,12 @@ static inline void pv_set_table(u64 *slot, u64 value)
 }
 
 /* Between these two, nobody looks at entries that were written: a hypervisor may be told of them together. */
-static inline void pv_lazy_begin(void)
-{
-}
+static inline void pv_lazy_begin(void) {}
 
-static inline void pv_lazy_end(void)
-{
-}
+static inline void pv_lazy_end(void) {}
 
 /* How many pages a fault maps at most, where the neighbours allow it: worth it only where faults are dear. */
-#define PV_FAULT_AROUND 1
+#define PV_FAULT_AROUND  1
 
 /* A word of the kernel's command line that nobody else knows. */
 static inline void pv_option(const char *word)
