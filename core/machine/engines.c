@@ -17,6 +17,7 @@ const struct engine_ops *const engines[] = {
     &full_bt,
     &full_static,
     &full_static_fresh,
+    &para_direct,
     &emulate_unicorn,
     &hwassist_kvm,
     &hwassist_kvm_host,

@@ -27,19 +27,19 @@ static const struct {
 /* The value named so, or false. The file comes from the kernel; it is still read with bounds. */
 static bool read_value(int fd, const struct kvm_stats_header *head, const char *name, uint64_t *value)
 {
-    struct {
-        struct kvm_stats_desc desc;
-        char name[NAME_MAX_BYTES];
-    } entry;
-    size_t size = sizeof(entry.desc) + head->name_size;
+    struct kvm_stats_desc desc;
+    char text[NAME_MAX_BYTES];
+    size_t size = sizeof(desc) + head->name_size;
 
     if (head->name_size > NAME_MAX_BYTES || head->num_desc > STATISTICS_MAX)
         return false;
     for (uint32_t i = 0; i < head->num_desc; i++) {
-        if (pread(fd, &entry, size, (off_t)(head->desc_offset + i * size)) != (ssize_t)size)
+        off_t at = (off_t)(head->desc_offset + i * size);
+        if (pread(fd, &desc, sizeof(desc), at) != (ssize_t)sizeof(desc) ||
+            pread(fd, text, head->name_size, at + (off_t)sizeof(desc)) != (ssize_t)head->name_size)
             return false;
-        if (strncmp(entry.name, name, head->name_size) == 0)
-            return pread(fd, value, sizeof(*value), (off_t)(head->data_offset + entry.desc.offset)) ==
+        if (strncmp(text, name, head->name_size) == 0)
+            return pread(fd, value, sizeof(*value), (off_t)(head->data_offset + desc.offset)) ==
                    (ssize_t)sizeof(*value);
     }
     return false;

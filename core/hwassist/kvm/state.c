@@ -12,8 +12,10 @@
     X(RAX, rax)                                                                                             \
     X(RBX, rbx)                                                                                             \
     X(RCX, rcx)                                                                                             \
-    X(RDX, rdx) X(RSI, rsi) X(RDI, rdi) X(RSP, rsp) X(RBP, rbp) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11) \
-        X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
+    X(RDX, rdx)                                                                                             \
+    X(RSI, rsi)                                                                                             \
+    X(RDI, rdi) X(RSP, rsp) X(RBP, rbp) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) \
+        X(R14, r14) X(R15, r15)
 
 #define SEGMENTS(X) \
     X(SEG_ES, es) X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDTR, ldt) X(SEG_TR, tr)
@@ -37,10 +39,12 @@ static const struct msr_field {
 };
 #define MSRS ARRAY_SIZE(msr_fields)
 
+/* struct kvm_msrs, with room for its open array. */
 struct msr_list {
-    struct kvm_msrs head;
+    uint32_t count, padding;
     struct kvm_msr_entry entry[MSRS];
 };
+_Static_assert(offsetof(struct msr_list, entry) == sizeof(struct kvm_msrs), "struct kvm_msrs with its entries");
 
 static struct segment_reg from_kvm(const struct kvm_segment *k)
 {
@@ -122,7 +126,7 @@ static void get_fpu(struct fpu_state *f, const struct kvm_fpu *k)
 
 static void get_msrs(struct engine *e, struct cpu_state *s)
 {
-    struct msr_list list = {.head.nmsrs = MSRS};
+    struct msr_list list = {.count = MSRS};
 
     for (unsigned i = 0; i < MSRS; i++)
         list.entry[i].index = msr_fields[i].index;
@@ -196,7 +200,7 @@ static void put_event(struct kvm_vcpu_events *v, const struct cpu_state *s)
 
 static int put_msrs(struct engine *e, const struct cpu_state *s, struct reason *why)
 {
-    struct msr_list list = {.head.nmsrs = MSRS};
+    struct msr_list list = {.count = MSRS};
 
     for (unsigned i = 0; i < MSRS; i++) {
         list.entry[i].index = msr_fields[i].index;
