@@ -54,13 +54,15 @@ static void append(struct section *s, const void *bytes, size_t size)
 
 /* ---- one block ---- */
 
+_Static_assert(CODE_RESERVE <= UINT16_MAX + 1, "static_relocation.at");
+
 /* Says what a recorded place refers to. 1: a relocation; 0: none is needed; -1: nothing that can be found again. */
 static int describe(const struct maker *m, const struct block *block, const uint8_t *start,
                     const struct relocation *from, struct static_relocation *to)
 {
     const struct bt *bt = m->bt;
     const uint8_t *target = from->target, *records = (const uint8_t *)block->insn, *links = (const uint8_t *)bt->link;
-    to->at = (uint32_t)(from->at - start);
+    to->at = (uint16_t)(from->at - start);
     if (from->distance && target >= start && target < bt->code.at)
         return 0;
     if (from->distance && target >= bt->memory && target < bt->first) {
