@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * direct.h - direct execution: guest code on the host's own CPU, at its own speed, in the world's processes.
+ *
+ * This is the other half of full virtualization. Most instructions mean the same to a guest and to a process of the
+ * host, so they need no translation: the guest's registers are loaded, and off it goes, under shadow page tables that
+ * hold what the guest's own tables permit it (core/mmu/shadow.h), in a process that can do nothing else
+ * (core/world/world.h). What means something else must come back, and nearly all of it does: as a signal.
+ *
+ *     the run loop of core/x86 -> run.c: may this go directly? registers in, world_run
+ *                              <- exits.c: what came back, and who deals with it
+ *     state.c: registers to and from the world     space.c: address spaces     scan.c: what would not come back
+ *     policy.c: whether it pays
+ *
+ * There is one implementation of everything difficult, and it isn't here: an instruction that comes back is executed
+ * again by the interpreter, which raises the exception, reaches the device, walks the tables, sets accessed bits. Only
+ * SYSCALL is short-cut, for it is what user code leaves by most. The world delivers nothing to the guest.
+ *
+ * The executor knows nothing of translators and belongs to no engine. docs/direct.md has the whole picture with the
+ * costs measured.
+ */
+#ifndef VIRTLAB_DIRECT_DIRECT_H
+#define VIRTLAB_DIRECT_DIRECT_H
+
+#include "full/direct/scan.h"
+#include "mmu/shadow.h"
+#include "world/world.h"
+#include "x86/cpu.h"
+#include <stdatomic.h>
+
+struct direct {
+    struct executor executor; /* first: what core/x86 knows */
+    struct cpu *cpu;
+    struct shadow_set *shadows;
+    struct scan *scan;
+    _Atomic(struct world_pool *) pool; /* made by the thread that runs, when it first has something to run */
+    struct world_regs regs;            /* the guest's, while it is in the world */
+    struct {
+        uint64_t page, cr3;
+    } sensitive; /* the last page that must not run directly: software goes on there */
+};
+
+static inline struct direct *direct_of(const struct cpu *cpu)
+{
+    return (struct direct *)cpu->executor;
+}
+
+/* ---- for engines ---- */
+
+/* Can guest code run directly on this host? 0, or -errno with what is missing. */
+int direct_probe(struct reason *why) MUST_CHECK;
+/* Puts an executor over the CPU: cpu->executor and cpu->watch. 0 or -errno with why. */
+int direct_create(struct cpu *cpu, struct reason *why) MUST_CHECK;
+/* Before cpu_destroy(). The CPU may have none. */
+void direct_destroy(struct cpu *cpu);
+
+/* ---- state.c ---- */
+
+void state_to_world(struct cpu *cpu, struct world_regs *regs);
+void state_from_world(struct cpu *cpu, const struct world_regs *regs);
+
+/* ---- space.c: what a space is, in the world and in the shadow's books ---- */
+
+struct direct_space {
+    struct shadow *shadow;
+    struct world_space *space;
+};
+int space_ops_create(struct direct *d, struct reason *why) MUST_CHECK; /* the set of shadows */
+/* The pool, made if there is none. */
+int space_pool(struct direct *d, struct reason *why) MUST_CHECK;
+/* The present address space as the present ring sees it. Valid until it is called again. */
+int space_present(struct direct *d, struct direct_space *out, struct reason *why) MUST_CHECK;
+
+/* ---- exits.c ---- */
+
+/* What is to happen after an exit. */
+enum next {
+    NEXT_ENTER,    /* go on in the world: the registers are still there */
+    NEXT_LOOK,     /* the run loop has something to do first */
+    NEXT_ALONE,    /* the next instruction is executed by the interpreter */
+    NEXT_SOFTWARE, /* software goes on, until the next way to user mode */
+};
+/* Understands the exit; but for NEXT_ENTER the guest's registers are back in struct cpu. Or -errno with why. */
+int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why) MUST_CHECK;
+
+#endif
