@@ -92,7 +92,8 @@ struct posted_write {
 struct translator {
     /* A handler like any (insn_fn): in front of a hot block's first record. */
     const struct insn *(*block_hot)(struct cpu *cpu, const struct insn *enter);
-    void (*blocks_flushed)(struct cpu *cpu); /* every block is gone */
+    void (*block_made)(struct cpu *cpu, struct block *block); /* or NULL: a block that may get native code is there */
+    void (*blocks_flushed)(struct cpu *cpu);                  /* every block is gone */
     const void *cold;
     unsigned heat; /* entries that make a block hot */
 };

@@ -123,7 +123,7 @@ const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
 
 /* ---- the contract ---- */
 
-static int probe(struct reason *why)
+int bt_probe(struct reason *why)
 {
     if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt"))
         return fail(why, EOPNOTSUPP, "the host's CPU lacks SSE4.2 or POPCNT, which carry out the guest's");
@@ -134,7 +134,7 @@ static int probe(struct reason *why)
     return 0;
 }
 
-static struct engine *create(const struct engine_host *host, struct reason *why)
+struct engine *bt_engine_create(const struct engine_host *host, struct reason *why)
 {
     struct bt *bt = bt_create(why);
     struct cpu *cpu = bt ? cpu_create(host, why) : NULL;
@@ -146,7 +146,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
     return (struct engine *)cpu;
 }
 
-static void destroy(struct engine *engine)
+void bt_engine_destroy(struct engine *engine)
 {
     struct bt *bt = engine ? bt_of(cpu_of(engine)) : NULL;
     cpu_destroy(cpu_of(engine));
@@ -164,8 +164,8 @@ const struct engine_ops full_bt = {
                 COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) |
                 COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |
                 COUNTER_BIT(UNKNOWN_INSTRUCTIONS),
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
+    .probe = bt_probe,
+    .create = bt_engine_create,
+    .destroy = bt_engine_destroy,
     CPU_ENGINE_OPS,
 };
