@@ -28,6 +28,29 @@
 #include "x86/cpu.h"
 #include <stdatomic.h>
 
+/* When code that could run directly does. */
+enum direct_policy {
+    DIRECT_ALWAYS,
+    DIRECT_ADAPTIVE, /* where it is measured to pay (policy.c) */
+};
+
+/* policy.c: one address space's mode, and what was measured since it was set. */
+enum policy_mode { POLICY_TRANSLATED, POLICY_TRIAL, POLICY_DIRECT };
+struct space_policy {
+    uint64_t root;
+    enum policy_mode mode;
+    unsigned exits, bursts;  /* bursts: exits but for hidden faults */
+    uint64_t ticks;          /* in the world, exits not included; TSC ticks, as are the next two */
+    uint64_t trial_at, wait; /* time of the next trial; how long to wait behind it, should it fail */
+};
+struct policy {
+    bool adaptive;
+    uint64_t root;                   /* CR3 when it was last looked at */
+    struct space_policy *present;    /* of that one */
+    uint64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
+    struct space_policy space[256];  /* by root; a collision forgets the other */
+};
+
 struct direct {
     struct executor executor; /* first: what core/x86 knows */
     struct cpu *cpu;
@@ -38,6 +61,7 @@ struct direct {
     struct {
         uint64_t page, cr3;
     } sensitive; /* the last page that must not run directly: software goes on there */
+    struct policy policy;
 };
 
 static inline struct direct *direct_of(const struct cpu *cpu)
@@ -50,7 +74,7 @@ static inline struct direct *direct_of(const struct cpu *cpu)
 /* Can guest code run directly on this host? 0, or -errno with what is missing. */
 int direct_probe(struct reason *why) MUST_CHECK;
 /* Puts an executor over the CPU: cpu->executor and cpu->watch. 0 or -errno with why. */
-int direct_create(struct cpu *cpu, struct reason *why) MUST_CHECK;
+int direct_create(struct cpu *cpu, enum direct_policy policy, struct reason *why) MUST_CHECK;
 /* Before cpu_destroy(). The CPU may have none. */
 void direct_destroy(struct cpu *cpu);
 
@@ -70,6 +94,19 @@ int space_ops_create(struct direct *d, struct reason *why) MUST_CHECK; /* the se
 int space_pool(struct direct *d, struct reason *why) MUST_CHECK;
 /* The present address space as the present ring sees it. Valid until it is called again. */
 int space_present(struct direct *d, struct direct_space *out, struct reason *why) MUST_CHECK;
+
+/* ---- policy.c ---- */
+
+void policy_init(struct direct *d, enum direct_policy policy);
+/* The world is there: what an exit costs is known. */
+void policy_costs_known(struct direct *d);
+/* CR3 has changed. */
+void policy_new_root(struct direct *d);
+/* Shall the present address space's user code run directly? */
+bool policy_wants(struct direct *d);
+/* A burst has ended, `ticks` after it began; by a hidden fault, filled in. False: this space is translated from now on,
+ * its shadow is gone. */
+bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden);
 
 /* ---- exits.c ---- */
 

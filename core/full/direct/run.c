@@ -8,6 +8,7 @@
 #include "x86/insn.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <x86intrin.h>
 
 #define TRIES_MAX 4 /* to make a space anew, after errors */
 
@@ -68,7 +69,9 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         int err = shadow_sync(s->shadow, why);
         if (err)
             return err;
+        const uint64_t begin = __rdtsc();
         err = world_run(s->space, &d->regs, &exit, why);
+        const uint64_t ticks = __rdtsc() - begin;
         if (err == -EINVAL) { /* RSP in the hole, or a base that isn't canonical */
             state_from_world(cpu, &d->regs);
             return NEXT_ALONE;
@@ -76,9 +79,12 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         if (err)
             return err == -EIO ? err : -EAGAIN;
         int next = direct_exit(d, s->shadow, &exit, why);
+        if (next < 0)
+            return next;
+        bool stay = policy_learn(d, s->shadow, ticks, next == NEXT_ENTER);
         if (next != NEXT_ENTER)
             return next;
-        if (cpu->attention) {
+        if (cpu->attention || !stay) {
             state_from_world(cpu, &d->regs);
             return NEXT_LOOK;
         }
@@ -109,7 +115,9 @@ static bool run_in_world(struct cpu *cpu)
 static bool direct_run(struct cpu *cpu)
 {
     struct direct *d = direct_of(cpu);
-    if (!fits(cpu))
+    if (unlikely(cpu->paging.cr3 != d->policy.root))
+        policy_new_root(d);
+    if (!fits(cpu) || !policy_wants(d))
         return false;
     if ((cpu->rip & PAGE_MASK) == d->sensitive.page && d->sensitive.cr3 == cpu->paging.cr3)
         return false;
@@ -130,7 +138,7 @@ int direct_probe(struct reason *why)
     return world_probe(why);
 }
 
-int direct_create(struct cpu *cpu, struct reason *why)
+int direct_create(struct cpu *cpu, enum direct_policy policy, struct reason *why)
 {
     struct direct *d = calloc(1, sizeof(*d));
     if (!d)
@@ -144,7 +152,7 @@ int direct_create(struct cpu *cpu, struct reason *why)
         return -ENOMEM;
     }
     cpu->watch = shadow_watch(d->shadows);
-    cpu->user_direct = true;
+    policy_init(d, policy);
     return 0;
 }
 

@@ -118,9 +118,13 @@ int space_pool(struct direct *d, struct reason *why)
                                           .trap_cpuid = true,
                                           .forget = forget,
                                           .context = d};
+    if (d->pool)
+        return 0;
+    d->pool = world_create(&options, why);
     if (!d->pool)
-        d->pool = world_create(&options, why);
-    return d->pool ? 0 : -EIO;
+        return -EIO;
+    policy_costs_known(d);
+    return 0;
 }
 
 int space_present(struct direct *d, struct direct_space *out, struct reason *why)
