@@ -9,6 +9,7 @@
  */
 #include "full/direct/direct.h"
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define SPACES_MAX 32 /* processes of the world */
