@@ -38,10 +38,24 @@ static void check_returns(struct cpu *cpu)
     cpu->native.returns_valid = valid;
 }
 
+/*
+ * Beside an executor native code runs in slices. Behind each one the run loop is asked, which asks the executor,
+ * whether user code shall go on like that.
+ */
+#define SLICE (INT64_C(1) << 19) /* instructions */
+
+static bool slice_has_ended(struct cpu *cpu)
+{
+    if (likely(cpu->native.budget >= 0 || !cpu->executor))
+        return false;
+    cpu->native.budget = 0;
+    return true;
+}
+
 static struct left run_native(struct cpu *cpu, const struct block *block)
 {
-    uint64_t remaining = cpu->icount_limit - cpu->icount;
-    int64_t budget = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    const uint64_t most = cpu->executor ? SLICE : INT64_MAX, remaining = cpu->icount_limit - cpu->icount;
+    int64_t budget = (int64_t)(remaining < most ? remaining : most) - BLOCK_MAX;
     check_returns(cpu);
     cpu->native.budget = budget;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
@@ -106,7 +120,7 @@ static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
 const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
 {
     struct block *block = in->link;
-    if (unlikely(block_must_stop(cpu, block)))
+    if (unlikely(block_must_stop(cpu, block) || slice_has_ended(cpu)))
         return end_block(cpu, cpu_rip(cpu, in));
     if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
         block_account(cpu, block);

@@ -34,21 +34,19 @@ enum direct_policy {
     DIRECT_ADAPTIVE, /* where it is measured to pay (policy.c) */
 };
 
-/* policy.c: one address space's mode, and what was measured since it was set. */
-enum policy_mode { POLICY_TRANSLATED, POLICY_TRIAL, POLICY_DIRECT };
+/* policy.c: one address space; times in TSC ticks. */
 struct space_policy {
     uint64_t root;
-    enum policy_mode mode;
-    unsigned exits, bursts;  /* bursts: exits but for hidden faults */
-    uint64_t ticks;          /* in the world, exits not included; TSC ticks, as are the next two */
-    uint64_t trial_at, wait; /* time of the next trial; how long to wait behind it, should it fail */
+    bool direct;             /* user code runs directly, else it is translated */
+    int64_t credit;          /* how much longer than the break-even its bursts have been, within bounds */
+    uint64_t trial_at, wait; /* when to try again, and how long to wait behind that, should it fail */
 };
 struct policy {
     bool adaptive;
-    uint64_t root;                   /* CR3 when it was last looked at */
-    struct space_policy *present;    /* of that one */
-    uint64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
-    struct space_policy space[256];  /* by root; a collision forgets the other */
+    uint64_t root;                  /* CR3 when it was last looked at */
+    struct space_policy *present;   /* of that one */
+    int64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
+    struct space_policy space[256]; /* by root; a collision forgets the other */
 };
 
 struct direct {
@@ -104,8 +102,10 @@ void policy_costs_known(struct direct *d);
 void policy_new_root(struct direct *d);
 /* Shall the present address space's user code run directly? */
 bool policy_wants(struct direct *d);
-/* A burst has ended, `ticks` after it began; by a hidden fault, filled in. False: this space is translated from now on,
- * its shadow is gone. */
+/*
+ * A burst has ended, `ticks` after it began; `hidden`: by a hidden fault that was filled in. False: this space is
+ * translated from now on, and its shadow gone.
+ */
 bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden);
 
 /* ---- exits.c ---- */

@@ -3,46 +3,51 @@
  * policy.c - where user code runs: directly, or in software, which translates it too.
  *
  * A way out of the world costs a signal and a hand-over, some microseconds, and a translated system call tens of
- * nanoseconds; while translated code computes somewhat slower than the CPU. So what decides is the length of a *burst*,
- * the time from entering the world to leaving it, whatever for. It is known exactly where code runs directly; to know
- * it where code is translated, one has to try:
+ * nanoseconds; while translated code computes more slowly than the CPU does. So what decides is the length of a
+ * *burst*, the time from entering the world to leaving it, whatever for. A burst of B costs B + E directly, E being the
+ * exit, and S * B translated: they break even at B = E / (S - 1). E is measured when the world is made. S is a constant
+ * here; docs/direct.md shows where it comes from.
  *
- *     TRANSLATED --(time for a trial)--> TRIAL --(long bursts)--> DIRECT
- *          ^                               |                         |
- *          +------(short bursts: wait twice as long)----- (short bursts)
+ * A burst is known exactly where code runs directly. To know it where code is translated, one has to try:
  *
- * One state for each address space, since a process mostly goes on as it has begun; new ones are translated until they
- * have been seen for a while, so that those that live briefly pay nothing. Trials are short and become rare where they
- * fail, so that they cost less than a hundredth.
+ *     translated --(it is time)--> direct, with a small credit; each burst longer than the break-even adds to it,
+ *          ^                         |    each shorter one takes away
+ *          +---(no credit left)------+
  *
- * The break-even: a burst of B in the world costs B + E there, with E for the exit, and S * B translated.
- * docs/direct.md shows how S was found and how the rule does; E is measured when the world is made.
+ * Credit has an upper bound, so that a change of habits is soon noticed, and so has what one burst can earn: one that
+ * was long only because the host gave the CPU to somebody else must not count for many. Trials that fail become rare,
+ * down to a fraction of a percent of the time.
+ *
+ * One account for each address space, since a process mostly goes on as it has begun. New ones are translated at first:
+ * those that live briefly pay nothing.
  */
 #include "full/direct/direct.h"
 #include <x86intrin.h>
 
-#define NS_GRACE      500000  /* a new address space is translated for so long */
-#define NS_WAIT_FIRST 2000000 /* behind a failed trial; then twice as long each time, up to */
-#define NS_WAIT_MOST  64000000
-#define TRIAL_BURSTS  8
-#define TRIAL_EXITS   64 /* hidden faults included */
-#define WINDOW_EXITS  32 /* in direct mode, judged together */
+#define NS_GRACE      500000  /* before the first trial of an address space */
+#define NS_WAIT_FIRST 4000000 /* behind a failed trial; then twice as long each time, up to */
+#define NS_WAIT_MOST  128000000
 
-/* B against E: 1 / (S - 1), for a slowdown S of 1.4. */
+/* The break-even in exits, 1 / (S - 1), for a slowdown S of 1.4. */
 #define EVEN_NUMERATOR   5
 #define EVEN_DENOMINATOR 2
+
+/* In break-even bursts. A hidden fault is dear, too, but mostly one of a beginning. */
+#define CREDIT_TRIAL    3
+#define CREDIT_MOST     12
+#define EARNED_MOST     1
+#define HIDDEN_FRACTION 10 /* what a hidden fault costs: this fraction of one */
 
 static uint64_t ticks_of(const struct direct *d, uint64_t ns)
 {
     return (uint64_t)((unsigned __int128)ns * d->cpu->host->tsc_hz / 1000000000u);
 }
 
-static void set_mode(struct direct *d, struct space_policy *p, enum policy_mode mode)
+static void set_direct(struct direct *d, struct space_policy *p, bool direct)
 {
-    p->mode = mode;
-    p->bursts = p->exits = 0;
-    p->ticks = 0;
-    d->cpu->user_direct = mode != POLICY_TRANSLATED;
+    p->direct = direct;
+    p->credit = CREDIT_TRIAL * d->policy.even_ticks;
+    d->cpu->user_direct = direct;
 }
 
 void policy_init(struct direct *d, enum direct_policy policy)
@@ -54,7 +59,7 @@ void policy_init(struct direct *d, enum direct_policy policy)
 
 void policy_costs_known(struct direct *d)
 {
-    d->policy.exit_ticks = ticks_of(d, world_costs(d->pool)->exit);
+    d->policy.exit_ticks = (int64_t)ticks_of(d, world_costs(d->pool)->exit);
     d->policy.even_ticks = d->policy.exit_ticks * EVEN_NUMERATOR / EVEN_DENOMINATOR;
 }
 
@@ -69,7 +74,7 @@ void policy_new_root(struct direct *d)
         *p = (struct space_policy){
             .root = root, .wait = ticks_of(d, NS_WAIT_FIRST), .trial_at = __rdtsc() + ticks_of(d, NS_GRACE)};
     d->policy.present = p;
-    d->cpu->user_direct = p->mode != POLICY_TRANSLATED;
+    d->cpu->user_direct = p->direct;
 }
 
 bool policy_wants(struct direct *d)
@@ -77,19 +82,19 @@ bool policy_wants(struct direct *d)
     struct space_policy *p = d->policy.present;
     if (!d->policy.adaptive)
         return true;
-    if (p->mode == POLICY_TRANSLATED && __rdtsc() >= p->trial_at)
-        set_mode(d, p, POLICY_TRIAL);
-    return p->mode != POLICY_TRANSLATED;
+    if (!p->direct && __rdtsc() >= p->trial_at)
+        set_direct(d, p, true);
+    return p->direct;
 }
 
-/* Bursts are short: no more of it, for a while. What the shadow holds goes, with its traces, or kernels would pay. */
+/* What the shadow holds goes, with its traces, or the kernel would pay for them. */
 static void give_up(struct direct *d, struct space_policy *p, struct shadow *shadow)
 {
     struct reason ignored;
     const uint64_t most = ticks_of(d, NS_WAIT_MOST);
     p->trial_at = __rdtsc() + p->wait;
     p->wait = 2 * p->wait < most ? 2 * p->wait : most;
-    set_mode(d, p, POLICY_TRANSLATED);
+    set_direct(d, p, false);
     if (shadow_drop(shadow, &ignored))
         shadow_forget(d->shadows, shadow_key(shadow));
 }
@@ -97,30 +102,19 @@ static void give_up(struct direct *d, struct space_policy *p, struct shadow *sha
 bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden)
 {
     struct space_policy *p = d->policy.present;
+    const int64_t even = d->policy.even_ticks, most = CREDIT_MOST * even;
+    int64_t earned = (int64_t)ticks - d->policy.exit_ticks - even;
     if (!d->policy.adaptive)
         return true;
-    const uint64_t exit = d->policy.exit_ticks;
-    p->ticks += ticks > exit ? ticks - exit : 0;
-    p->exits++;
-    p->bursts += !hidden;
-    if (p->mode == POLICY_TRIAL) {
-        /* Its hidden faults are those of a beginning, and don't count unless there is no end of them. */
-        if (p->bursts < TRIAL_BURSTS && p->exits < TRIAL_EXITS && p->ticks < 2 * TRIAL_BURSTS * d->policy.even_ticks)
-            return true;
-        if (p->ticks < d->policy.even_ticks * TRIAL_BURSTS) {
-            give_up(d, p, shadow);
-            return false;
-        }
+    if (hidden && earned < 0)
+        earned = -even / HIDDEN_FRACTION;
+    p->credit += earned < EARNED_MOST * even ? earned : EARNED_MOST * even;
+    if (p->credit >= most) {
+        p->credit = most;
         p->wait = ticks_of(d, NS_WAIT_FIRST);
-        set_mode(d, p, POLICY_DIRECT);
-        return true;
     }
-    if (p->exits < WINDOW_EXITS)
+    if (p->credit > 0)
         return true;
-    if (p->ticks < d->policy.even_ticks * WINDOW_EXITS / 2) { /* half: lest it go to and fro */
-        give_up(d, p, shadow);
-        return false;
-    }
-    set_mode(d, p, POLICY_DIRECT);
-    return true;
+    give_up(d, p, shadow);
+    return false;
 }
