@@ -35,18 +35,31 @@ enum direct_policy {
 };
 
 /* policy.c: one address space; times in TSC ticks. */
+enum policy_mode {
+    POLICY_WAIT,   /* translated, until it is time to look */
+    POLICY_SAMPLE, /* translated, cycles are timed */
+    POLICY_TRIAL,  /* direct, cycles are timed */
+    POLICY_DIRECT, /* direct: it was faster, or cycles are so long that it must be */
+};
+#define POLICY_SAMPLES 8
 struct space_policy {
     uint64_t root;
-    bool direct;             /* user code runs directly, else it is translated */
-    int64_t credit;          /* how much longer than the break-even its bursts have been, within bounds */
-    uint64_t trial_at, wait; /* when to try again, and how long to wait behind that, should it fail */
+    enum policy_mode mode;
+    unsigned count, skipped;         /* cycles timed in this mode, and left out */
+    uint64_t sample[POLICY_SAMPLES]; /* the last ones */
+    uint64_t translated, best;       /* median cycle when last sampled; and direct, when last found better (or 0) */
+    uint64_t due, wait;              /* when to look again; how long to wait behind a failed trial */
+    uint64_t traps, traps_since;     /* instructions that trapped, but for system calls and page faults */
 };
 struct policy {
     bool adaptive;
-    uint64_t root;                  /* CR3 when it was last looked at */
-    struct space_policy *present;   /* of that one */
-    int64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
-    struct space_policy space[256]; /* by root; a collision forgets the other */
+    uint64_t root;                   /* CR3 when it was last looked at */
+    struct space_policy *present;    /* of that one */
+    uint64_t begin;                  /* of the present cycle; 0: it isn't one to be timed */
+    uint64_t returns, halts;         /* how often the CPU had returned from the kernel, and halted, by then */
+    bool hidden;                     /* a hidden fault was in it */
+    uint64_t exit_ticks, long_ticks; /* what an exit costs; a cycle that long is better direct in any case */
+    struct space_policy space[256];  /* by root; a collision forgets the other */
 };
 
 struct direct {
@@ -100,13 +113,11 @@ void policy_init(struct direct *d, enum direct_policy policy);
 void policy_costs_known(struct direct *d);
 /* CR3 has changed. */
 void policy_new_root(struct direct *d);
-/* Shall the present address space's user code run directly? */
+/* User code is about to run: shall it run directly? */
 bool policy_wants(struct direct *d);
-/*
- * A burst has ended, `ticks` after it began; `hidden`: by a hidden fault that was filled in. False: this space is
- * translated from now on, and its shadow gone.
- */
-bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden);
+/* It has come back from the world: with a hidden fault, or with a trap. */
+void policy_hidden_fault(struct direct *d);
+void policy_trap(struct direct *d);
 
 /* ---- exits.c ---- */
 

@@ -8,7 +8,6 @@
 #include "x86/insn.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <x86intrin.h>
 
 #define TRIES_MAX 4 /* to make a space anew, after errors */
 
@@ -69,9 +68,7 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         int err = shadow_sync(s->shadow, why);
         if (err)
             return err;
-        const uint64_t begin = __rdtsc();
         err = world_run(s->space, &d->regs, &exit, why);
-        const uint64_t ticks = __rdtsc() - begin;
         if (err == -EINVAL) { /* RSP in the hole, or a base that isn't canonical */
             state_from_world(cpu, &d->regs);
             return NEXT_ALONE;
@@ -79,12 +76,10 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         if (err)
             return err == -EIO ? err : -EAGAIN;
         int next = direct_exit(d, s->shadow, &exit, why);
-        if (next < 0)
-            return next;
-        bool stay = policy_learn(d, s->shadow, ticks, next == NEXT_ENTER);
         if (next != NEXT_ENTER)
             return next;
-        if (cpu->attention || !stay) {
+        policy_hidden_fault(d);
+        if (cpu->attention) {
             state_from_world(cpu, &d->regs);
             return NEXT_LOOK;
         }
