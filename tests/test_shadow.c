@@ -338,7 +338,12 @@ static void test_shared_table(void)
     CHECK(fault(CODE, ACCESS_READ) == SHADOW_MAPPED);
     paging.cr3 = 0x5000;
     CHECK(fault(CODE, ACCESS_READ) == SHADOW_MAPPED);
-    store(entry(0x4000, 3), 0);
+    store(entry(0x4000, 2), 0);
+    flush_and_sync();
+    paging.cr3 = 0x1000;
+    flush_and_sync(); /* both know now */
+    *entry(0x4000, 3) = 0;
+    paging.cr3 = 0x5000;
     for (unsigned i = 0; i < 100; i++)
         flush_and_sync();
     CHECK_EQ_U64(prot_at(CODE + 0x3000), 0);
@@ -493,6 +498,22 @@ static uint64_t *random_place(unsigned *level)
     return entry((1 + rng() % TABLES) << 12, index);
 }
 
+/* One bit of an entry on the way to one of our addresses, or to the page itself. */
+static void flip_bit(void)
+{
+    static const uint64_t flips[] = {P, RW, US, A, D, XD, PAGE_SIZE};
+    struct mmu_path path;
+    uint64_t at = bases[rng() % BASES] + (rng() % 512 << 12);
+    if (!mmu_region(&paging, &ram, gva(at), &path))
+        return;
+    unsigned i = (unsigned)(rng() % 8);
+    gpa_t place = i < path.steps || path.page_shift
+                      ? path.step[i % path.steps].at
+                      : gpa((path.step[path.steps - 1].entry & UINT64_C(0xfffffff000)) + (at >> 12 & 511) * 8);
+    if (place.v < (TABLES + 1) * PAGE_SIZE)
+        store((uint64_t *)(ram_bytes + place.v), *(uint64_t *)(ram_bytes + place.v) ^ flips[rng() % ARRAY_SIZE(flips)]);
+}
+
 static struct shadow *random_shadow(bool *is_user)
 {
     struct reason why;
@@ -590,6 +611,10 @@ static void random_guest(uint64_t seed, unsigned fail_percent)
             place = random_place(&level);
             store(place, random_entry(level));
             break;
+        case 8:
+            for (unsigned i = 0; i < 100; i++)
+                flip_bit();
+            break;
         case 4: watch_written(shadow_watch(set), gpa(rng() % RAM_SIZE), rng() % 10000); break;
         case 5:
             if (chance(5))
@@ -600,7 +625,7 @@ static void random_guest(uint64_t seed, unsigned fail_percent)
                 shadow = random_shadow(&is_user);
             break;
         case 7: watch_add(shadow_watch(set), gpa(rng() % RAM_SIZE), WATCH_CODE); break;
-        case 8: watch_remove_all(shadow_watch(set), WATCH_CODE); break;
+        case 9: watch_remove_all(shadow_watch(set), WATCH_CODE); break;
         default: check_fault(shadow, is_user); break;
         }
         shadow = shadow_get(set, is_user, &why);
