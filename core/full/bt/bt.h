@@ -87,10 +87,24 @@ void bt_engine_destroy(struct engine *engine);
 /* Where the status flags are: bits, both may be set. */
 enum { IN_HOST = 1, IN_MEMORY = 2 };
 
+/* What an access needs of memory. */
+struct probe {
+    unsigned size;
+    bool write, aligned;
+};
+
+/* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
+struct window {
+    bool open, write;
+    int base; /* host register */
+    int32_t low, high;
+};
+
 /* Code out of line, emitted behind the block. */
 enum stub_kind {
     STUB_LEAVE,       /* the record is the interpreter's */
     STUB_SYSTEM,      /* likewise, and ends its block */
+    STUB_TLB,         /* an access isn't in the span: the TLB proper is probed, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
@@ -102,22 +116,18 @@ enum stub_kind {
     STUB_LANDING,     /* where the return of a call goes on */
     STUB_XMM,         /* the guest's XMM registers are to be loaded */
 };
+#define STUB_JUMPS 3
 struct stub {
     enum stub_kind kind;
-    uint8_t *jump; /* comes here */
+    uint8_t *jump[STUB_JUMPS]; /* come here; NULL: none */
     const uint8_t *back;
     const struct insn *record;
-    bool flags;    /* the status flags are in RFLAGS and not saved */
-    unsigned miss; /* STUB_MISS: enum miss */
+    bool flags;           /* the status flags are in RFLAGS and not saved */
+    unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
+    struct probe probe;   /* STUB_TLB */
+    struct window window; /* STUB_TLB: to be opened, if .open */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
-
-/* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
-struct window {
-    bool open, write;
-    int base; /* host register */
-    int32_t low, high;
-};
 
 /* The state of translation between two instructions. */
 struct point {
@@ -132,6 +142,7 @@ struct unit {
     struct block *block;
     unsigned flags; /* IN_HOST, IN_MEMORY */
     struct window window;
+    bool kernel;                      /* first met at CPL 0: memory is looked for in the span first */
     bool xmm;                         /* the block uses XMM registers */
     bool failed;                      /* too large */
     unsigned first_left;              /* the first instruction that always leaves */
@@ -175,23 +186,20 @@ void restore_flags(struct unit *t, int scratch);
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
-/*
- * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
- * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved, unless a
- * window (window.c) made the probe needless.
- */
-struct probe {
-    unsigned size;
-    bool write, aligned;
-};
 void window_close(struct unit *t);
 bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
 struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p);
 /* Behind an instruction: what it has done to the window's base. */
 void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
 
+/*
+ * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
+ * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved, unless a
+ * window (window.c) made the probe needless.
+ */
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
+void probe_tlb(struct unit *t, const struct stub *stub);
 /* The window again, behind an instruction that the interpreter has executed: its probe leaves in front of `next`. */
 void probe_again(struct unit *t, const struct insn *next, struct window w);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */

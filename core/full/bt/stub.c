@@ -15,8 +15,8 @@ struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const 
 {
     t->failed |= t->stub_count == STUBS_MAX;
     struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
-    *stub =
-        (struct stub){.kind = kind, .jump = jump, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
+    *stub = (struct stub){
+        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
     return stub;
 }
 
@@ -113,7 +113,7 @@ static void emit_resume(struct unit *t, const struct stub *stub)
         *made = t->e->at;
         resume_behind(t, stub->record);
     }
-    emit_patch(stub->jump, *made);
+    emit_patch(stub->jump[0], *made);
 }
 
 /* ---- branches ---- */
@@ -121,7 +121,7 @@ static void emit_resume(struct unit *t, const struct stub *stub)
 static void emit_link(struct unit *t, const struct stub *stub)
 {
     struct link *link = &t->bt->link[t->bt->link_count++];
-    *link = (struct link){.jump = stub->jump,
+    *link = (struct link){.jump = stub->jump[0],
                           .from = t->block,
                           .record = stub->record,
                           .flags = stub->flags,
@@ -144,11 +144,14 @@ static void emit_stub(struct unit *t, const struct stub *stub)
         emit_resume(t, stub);
         return;
     }
-    emit_patch(stub->jump, t->e->at);
+    for (unsigned i = 0; i < STUB_JUMPS; i++)
+        if (stub->jump[i])
+            emit_patch(stub->jump[i], t->e->at);
     t->flags = stub->flags ? IN_HOST : IN_MEMORY;
     switch (stub->kind) {
     case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
     case STUB_SYSTEM: leave_before(t, LEAVE_SYSTEM, stub->record); break;
+    case STUB_TLB: probe_tlb(t, stub); break;
     case STUB_MISS: leave_missed(t, stub); break;
     case STUB_LINK:
     case STUB_SHADOWED: emit_link(t, stub); break;

@@ -205,6 +205,7 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     uint8_t *start = bt->code.at;
     bool save;
     t->bt = bt, t->e = &bt->code, t->block = block, t->failed = false;
+    t->kernel = cpu->cpl != 3;
     decode(bt, block, page);
     unsigned point = accounting_point(t, &save);
     begin(t, save);
