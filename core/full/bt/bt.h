@@ -40,6 +40,7 @@ enum leave {
     LEAVE_CALL,   /* the same for a CALL (a struct insn) that has pushed; the target is in native.scratch */
     LEAVE_LINK,   /* a struct link: a branch within the page that isn't linked yet */
     LEAVE_SYSTEM, /* like LEAVE_RECORD, for a record that ends its block without branching itself */
+    LEAVE_PAUSE,  /* the budget of this stay is used up: in front of the record, in native code native.retry */
     LEAVE_MISS,   /* + enum miss. A TLB probe of the record found nothing */
     LEAVE_KINDS = LEAVE_MISS + 8
 };
@@ -104,6 +105,7 @@ struct window {
 enum stub_kind {
     STUB_LEAVE,       /* the record is the interpreter's */
     STUB_SYSTEM,      /* likewise, and ends its block */
+    STUB_PAUSE,       /* the budget is used up */
     STUB_TLB,         /* an access isn't in the span: the TLB proper is probed, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */

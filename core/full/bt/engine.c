@@ -37,13 +37,19 @@ static void check_returns(struct cpu *cpu)
     cpu->native.returns_valid = valid;
 }
 
-/* ---- a stay in native code: what it keeps in another form than the interpreter ---- */
+/*
+ * ---- a stay in native code: what it keeps in another form than the interpreter ----
+ *
+ * A stay has a budget of instructions. It is no more than SLICE, because native code looks at nothing else: a kick is
+ * seen when the budget is used up.
+ */
+#define SLICE 16384
 
 static void stay_begin(struct cpu *cpu)
 {
     uint64_t remaining = cpu->icount_limit - cpu->icount;
     check_returns(cpu);
-    cpu->native.begun = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -100,6 +106,21 @@ static struct going go_on(struct cpu *cpu)
     return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
 }
 
+/* Must the CPU stop at the end of this block, whose instructions are counted? */
+static bool stop_soon(const struct cpu *cpu)
+{
+    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX;
+}
+
+/* The budget is used up, and the block accounted. Often all that is needed is a new one. */
+static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record)
+{
+    if (likely(!stop_soon(cpu)))
+        return go_native(cpu->native.retry);
+    enter_at(cpu, record);
+    return interpret(record);
+}
+
 /* The interpreter executes what native code left in front of; native code goes on behind. */
 static struct going execute(struct cpu *cpu, const struct insn *record)
 {
@@ -108,7 +129,7 @@ static struct going execute(struct cpu *cpu, const struct insn *record)
     if (record->flags & INSN_LAST)
         return interpret(record);
     do {
-        if (unlikely(cpu->attention || cpu->native.budget < 0))
+        if (unlikely(stop_soon(cpu)))
             return interpret(record); /* and the rest of the block: the next one stops */
         if (!cpu_execute(cpu, record))
             return go_on(cpu);
@@ -200,6 +221,7 @@ static struct going left_native(struct cpu *cpu, struct left left)
     switch ((enum leave)left.why) {
     case LEAVE_RECORD: return execute(cpu, what);
     case LEAVE_SYSTEM: return execute_system(cpu, what);
+    case LEAVE_PAUSE: return go_on_after_pause(cpu, what);
     case LEAVE_BLOCK: return interpret(((const struct block *)what)->insn);
     case LEAVE_CALL: return finish_call(cpu, what);
     case LEAVE_LINK: return interpret(follow_link(cpu, what));

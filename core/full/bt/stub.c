@@ -73,6 +73,13 @@ static void load_xmm(struct unit *t, const struct stub *stub)
     emit_jump_to(e, ALWAYS, t->bt->load_xmm);
 }
 
+/* Where native code goes on that was left in the midst of what it does. */
+static void tell_retry(struct unit *t, const uint8_t *at)
+{
+    emit_patch(emit_lea_code(t->e, SCRATCH_B), at);
+    emit_store(t->e, CPU_FIELD(native.retry), SCRATCH_B);
+}
+
 /* A probe found nothing: the page (SCRATCH_A) and slot (SCRATCH_B) that it looked at, and where to begin it anew. */
 static void leave_missed(struct unit *t, const struct stub *stub)
 {
@@ -151,6 +158,10 @@ static void emit_stub(struct unit *t, const struct stub *stub)
     switch (stub->kind) {
     case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
     case STUB_SYSTEM: leave_before(t, LEAVE_SYSTEM, stub->record); break;
+    case STUB_PAUSE:
+        tell_retry(t, stub->back);
+        emit_leave(t, LEAVE_PAUSE, stub->record);
+        break;
     case STUB_TLB: probe_tlb(t, stub); break;
     case STUB_MISS: leave_missed(t, stub); break;
     case STUB_LINK:

@@ -7,7 +7,7 @@
  * (LAHF, SETO) before, unless the next instruction to touch them overwrites them all. `flags` in struct unit
  * says where they are at each point; a block has two entries, for its predecessors' two cases.
  *
- * Accounting - instructions, pending events, XMM registers there - happens once a block: at its top, or, where the
+ * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the
  * block would otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing
  * before that point can leave the block.
  *
@@ -83,10 +83,7 @@ static void emit_account(struct unit *t, const struct insn *at)
     t->flags = IN_MEMORY; /* or dead */
     (void)emit_mem(e, (struct host_op){.opcode = 0x83, .w = true}, ALU_SUB, CPU_FIELD(native.budget));
     emit8(e, (uint8_t)t->block->count);
-    add_stub(t, STUB_LEAVE, emit_jump(e, IF_L), at);
-    (void)emit_mem(e, (struct host_op){.opcode = 0x83}, ALU_CMP, CPU_FIELD(attention));
-    emit8(e, 0);
-    add_stub(t, STUB_LEAVE, emit_jump(e, IF_NE), at);
+    add_stub(t, STUB_PAUSE, emit_jump(e, IF_L), at);
     if (t->xmm)
         emit_xmm_check(t, at);
 }
