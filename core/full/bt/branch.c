@@ -58,9 +58,32 @@ void translate_far(struct unit *t, const struct insn *in)
     jump_through_table(t, STUB_FAR_MISSED, in, 0);
 }
 
+/* Back to the block's own top, with flags that can be made again there? */
+static bool goes_round(const struct unit *t, const struct insn *in)
+{
+    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) &&
+           (t->loop_top ? t->loop_replay == t->replay : !t->loop_jump);
+}
+
+static void jump_to_loop(struct unit *t, unsigned condition)
+{
+    if (t->loop_top) {
+        emit_jump_to(t->e, condition, t->loop_top);
+        return;
+    }
+    t->loop_jump = emit_jump(t->e, condition);
+    t->loop_replay = t->replay;
+}
+
 /* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
 static void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
 {
+    if (!(t->flags & (IN_HOST | IN_MEMORY)))
+        restore_flags(t, SCRATCH_A);
+    if (goes_round(t, in)) {
+        jump_to_loop(t, condition);
+        return;
+    }
     const struct block *target = in->link;
     if (in->imm == (t->block->gpa.v & ~PAGE_MASK))
         target = t->block;

@@ -85,8 +85,8 @@ void bt_engine_destroy(struct engine *engine);
 
 /* ---- translating a block ---- */
 
-/* Where the status flags are: bits, both may be set. */
-enum { IN_HOST = 1, IN_MEMORY = 2 };
+/* Where the status flags are: bits, see flags.c. */
+enum { IN_HOST = 1, IN_MEMORY = 2, IN_REPLAY = 4 };
 
 /* What an access needs of memory. */
 struct probe {
@@ -124,7 +124,8 @@ struct stub {
     uint8_t *jump[STUB_JUMPS]; /* come here; NULL: none */
     const uint8_t *back;
     const struct insn *record;
-    bool flags;           /* the status flags are in RFLAGS and not saved */
+    unsigned flags; /* where the status flags are */
+    const struct decoded *replay;
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
     struct probe probe;   /* STUB_TLB */
     struct window window; /* STUB_TLB: to be opened, if .open */
@@ -142,7 +143,8 @@ struct unit {
     struct bt *bt;
     struct emitter *e;
     struct block *block;
-    unsigned flags; /* IN_HOST, IN_MEMORY */
+    unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
+    const struct decoded *replay; /* what makes them again */
     struct window window;
     bool kernel;                      /* first met at CPL 0: memory is looked for in the span first */
     bool xmm;                         /* the block uses XMM registers */
@@ -150,6 +152,10 @@ struct unit {
     unsigned first_left;              /* the first instruction that always leaves */
     struct point behind[BLOCK_MAX];   /* each instruction */
     const uint8_t *resume[BLOCK_MAX]; /* made for STUB_RESUME */
+    /* A jump to the block's own top with flags that can be made again, and where it leads (translate_loop()). */
+    uint8_t *loop_jump;
+    const uint8_t *loop_top;
+    const struct decoded *loop_replay;
     unsigned stub_count;
     struct stub stub[STUBS_MAX];
 };
@@ -182,8 +188,14 @@ struct flag_use {
 };
 struct flag_use flag_use(const struct decoded *d);
 
+/* Into memory, or into RFLAGS; `scratch` and SCRATCH_A are destroyed. */
 void save_flags(struct unit *t);
 void restore_flags(struct unit *t, int scratch);
+/* RFLAGS is about to be destroyed. */
+void lose_host_flags(struct unit *t);
+/* In front of an instruction that may change what makes the flags again, and behind one that wrote them. */
+void flags_before(struct unit *t, const struct insn *in, const struct decoded *d);
+void flags_written(struct unit *t, const struct decoded *d);
 /* Are the guest's XMM registers in the host's? If not, `in` is where to go on after loading them. */
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
@@ -217,6 +229,8 @@ static inline int guest_register(struct unit *t, unsigned r, int scratch)
 }
 
 /* The translators proper: false when the instruction is left to the interpreter. */
+/* A comparison of registers and constants once more. */
+void copy_again(struct unit *t, const struct decoded *d);
 bool translate_copy(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);

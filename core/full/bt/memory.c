@@ -73,9 +73,7 @@ static void emit_probe(struct unit *t, const struct insn *in, struct probe p, co
     emit_alu_mem(e, ALU_CMP, SCRATCH_A, (struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)tag});
     struct stub *stub = add_stub(t, STUB_MISS, emit_jump(e, IF_NE), in);
     stub->back = again;
-    stub->flags = false;
     stub->miss = miss | (p.write ? MISS_WRITE : 0);
-    t->flags = IN_MEMORY;
 }
 
 #define ADDEND ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct tlb_entry, addend)})
@@ -95,7 +93,6 @@ static struct stub *emit_span(struct unit *t, const struct insn *in, struct prob
     emit_alu_mem(e, ALU_SUB, reg, CPU_FIELD(tlb.span.low));
     emit_alu_mem(e, ALU_CMP, reg, CPU_FIELD(tlb.span.size));
     struct stub *stub = add_stub(t, STUB_TLB, emit_jump(e, IF_AE), in);
-    stub->flags = false;
     stub->probe = p;
     if (p.aligned) {
         (void)emit_reg(e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, reg); /* TEST */
@@ -109,7 +106,6 @@ static struct stub *emit_span(struct unit *t, const struct insn *in, struct prob
         emit8(e, 0);
         stub->jump[2] = emit_jump(e, IF_NE);
     }
-    t->flags = IN_MEMORY;
     return stub;
 }
 
@@ -176,7 +172,7 @@ void probe_tlb(struct unit *t, const struct stub *stub)
 static struct host_mem probe_window(struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p)
 {
     if (!window_covers(t, base, disp, p)) {
-        save_flags(t);
+        lose_host_flags(t);
         struct window w = window_for(t, in, base, disp, p);
         bool several = w.high - w.low > (int32_t)p.size || w.write != p.write;
         open_window(t, in, w, p.aligned, (p.write ? MISS_STORES : 0) | (several ? MISS_WINDOW : 0));
@@ -204,7 +200,7 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
         *free = SCRATCH_A;
         return true;
     }
-    save_flags(t);
+    lose_host_flags(t);
     const uint8_t *again = e->at;
     if (!effective_operand(t, in, m))
         return false;

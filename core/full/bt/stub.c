@@ -16,7 +16,7 @@ struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const 
     t->failed |= t->stub_count == STUBS_MAX;
     struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
     *stub = (struct stub){
-        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
+        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .flags = t->flags, .replay = t->replay};
     return stub;
 }
 
@@ -86,6 +86,7 @@ static void leave_missed(struct unit *t, const struct stub *stub)
     struct emitter *e = t->e;
     emit_store(e, CPU_FIELD(native.missed_page), SCRATCH_A);
     emit_store(e, CPU_FIELD(native.missed_slot), SCRATCH_B);
+    save_flags(t);
     uint8_t *retry = emit_lea_code(e, SCRATCH_B);
     emit_store(e, CPU_FIELD(native.retry), SCRATCH_B);
     tell_resume(t, stub->record);
@@ -131,10 +132,9 @@ static void emit_link(struct unit *t, const struct stub *stub)
     *link = (struct link){.jump = stub->jump[0],
                           .from = t->block,
                           .record = stub->record,
-                          .flags = stub->flags,
+                          .flags = !(stub->flags & IN_MEMORY),
                           .shadowed = stub->kind == STUB_SHADOWED};
-    if (stub->flags)
-        save_flags(t);
+    save_flags(t);
     emit_leave(t, LEAVE_LINK, link);
 }
 
@@ -154,11 +154,13 @@ static void emit_stub(struct unit *t, const struct stub *stub)
     for (unsigned i = 0; i < STUB_JUMPS; i++)
         if (stub->jump[i])
             emit_patch(stub->jump[i], t->e->at);
-    t->flags = stub->flags ? IN_HOST : IN_MEMORY;
+    t->flags = stub->flags;
+    t->replay = stub->replay;
     switch (stub->kind) {
     case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
     case STUB_SYSTEM: leave_before(t, LEAVE_SYSTEM, stub->record); break;
     case STUB_PAUSE:
+        save_flags(t);
         tell_retry(t, stub->back);
         emit_leave(t, LEAVE_PAUSE, stub->record);
         break;
