@@ -98,7 +98,9 @@ def _columns(grid, paper, text, fields):
         subtitle = text("peer") if subject.kind == "peer" else ""
         name = text("native") if subject.kind == "native" else subject.name
         columns.append(Column(name, subtitle, fields=fields))
-    columns += [Column(text(f"nano.{c}"), text("nano.2006"), fields=fields[:1]) for c in paper.columns]
+    columns += [
+        Column(text(f"nano.{c}"), text("nano.2006"), fields=fields[:1]) for c in paper.columns
+    ]
     return columns
 
 

@@ -97,7 +97,8 @@ class Page:
 
 
 def picture(chart):
-    """The Picture of a Chart that has at least one bar."""
+    """The Picture of a Chart that has at least one bar; a series without any is left out."""
+    chart.series = [s for s in chart.series if any(bar.value is not None for bar in s.bars)]
     page = Page(chart)
     body = [heading(chart.title, page.height), *axis_style(), _axis(chart), _key(page)]
     body.append("set multiplot")
