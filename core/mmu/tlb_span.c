@@ -38,7 +38,9 @@ void tlb_span_forget(struct tlb *tlb)
 
 void tlb_use_span(struct tlb *tlb, bool supervisor)
 {
-    tlb->span = supervisor ? tlb->supervisor : (struct tlb_span){0};
+    tlb->span = tlb->supervisor;
+    if (!supervisor)
+        tlb->span.size = 0;
 }
 
 void tlb_guard(struct tlb *tlb, gpa_t frame, bool guarded)

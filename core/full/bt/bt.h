@@ -50,6 +50,9 @@ enum miss {
     MISS_WRITE = 2,  /* the probe was for writing */
     MISS_WINDOW = 4, /* it was for several accesses */
 };
+/* Instructions that change privilege in native code. */
+enum gate_kind { GATE_SYSCALL, GATE_SYSRET, GATES };
+
 struct left {
     uint64_t what, why;
 };
@@ -174,6 +177,7 @@ struct bt {
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
     const uint8_t *no_return;          /* of an empty entry in the return cache */
     const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
+    const uint8_t *gate[GATES];        /* gate.c */
 };
 
 static inline struct bt *bt_of(const struct cpu *cpu)
@@ -235,6 +239,11 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
+void generate_gates(struct bt *bt, struct emitter *e);
+/* SCRATCH_A = a place by its distance from the start of the code page (branch.c). */
+void code_address(struct unit *t, uint64_t distance);
+/* SCRATCH_B = the jump table's entry for the address in SCRATCH_A (branch.c). */
+void emit_jump_slot(struct emitter *e);
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
 /* Goes on behind the block's last record. */
 void translate_end(struct unit *t, const struct insn *end);

@@ -24,17 +24,37 @@ static void unpack_flags(struct lazy_flags *f, unsigned packed)
     flags_set(f, (packed >> 8 & 0xd5) | (packed & 1 ? FLAG_OF : 0));
 }
 
-/* The return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
-static void check_returns(struct cpu *cpu)
+static bool user_mode(const struct cpu *cpu)
+{
+    return cpu->cpl == 3;
+}
+
+/* A return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
+static void check_return_cache(struct cpu *cpu, bool user)
 {
     const uint64_t *counter = cpu->stats->counter;
-    uint64_t valid = (cpu->blocks->regime << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
-    if (likely(valid == cpu->native.returns_valid && cpu->native.top))
+    uint64_t valid =
+        (cpu->blocks->known[user].flushes << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
+    if (likely(valid == cpu->native.returns_valid[user]))
         return;
     for (unsigned i = 0; i < RETURNS; i++)
-        cpu->returns[i] = (struct native_return){0, bt_of(cpu)->no_return};
-    cpu->native.top = cpu->returns;
-    cpu->native.returns_valid = valid;
+        cpu->returns[user][i] = (struct native_return){0, bt_of(cpu)->no_return};
+    cpu->native.other_top[user] = cpu->returns[user];
+    cpu->native.returns_valid[user] = valid;
+    if (user == user_mode(cpu))
+        cpu->native.top = cpu->returns[user];
+}
+
+/* That of the present privilege comes into use. */
+static void check_returns(struct cpu *cpu)
+{
+    const bool user = user_mode(cpu), held = cpu->native.top >= cpu->returns[1];
+    if (held != user) {
+        cpu->native.other_top[held] = cpu->native.top;
+        cpu->native.top = cpu->native.other_top[user];
+    }
+    check_return_cache(cpu, false);
+    check_return_cache(cpu, true);
 }
 
 /*
