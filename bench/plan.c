@@ -76,7 +76,9 @@ static int choose_rows(struct plan *plan, const struct plan_options *options, st
 
 bool plan_pairs(const struct plan *plan, const struct plan_row *row, const struct subject *subject)
 {
-    return plan->all_pairs || subject->kind != SUBJECT_ENGINE || suite_wants_engine(row->suite, subject->name);
+    if (subject->kind == SUBJECT_PEER)
+        return suite_wants_peer(row->suite, subject->name);
+    return plan->all_pairs || suite_wants_engine(row->suite, subject->name);
 }
 
 unsigned plan_rows_of(const struct plan *plan, const struct subject *subject)

@@ -42,12 +42,14 @@ const struct suite suites[] = {
         .name = "kernel",
         .text = "loops in kernel mode: what an engine makes of kernel code, beside QEMU's translator",
         .classes = "kernel",
+        .peers = "qemu-tcg,qemu-kvm",
         .reports = "kernel.md",
     },
     {
         .name = "nano",
         .text = "seven single operations of a kernel, beside Adams and Agesen's figures of 2006",
         .classes = "nano",
+        .peers = "qemu-tcg,qemu-kvm",
         .reports = "nano.md nano.svg",
     },
     {
@@ -83,4 +85,9 @@ bool suite_holds(const struct suite *suite, const struct workload_def *workload)
 bool suite_wants_engine(const struct suite *suite, const char *engine)
 {
     return suite->engines ? name_is_listed(suite->engines, engine) : strchr(engine, ':') == NULL;
+}
+
+bool suite_wants_peer(const struct suite *suite, const char *peer)
+{
+    return !suite->peers || name_is_listed(suite->peers, peer);
 }

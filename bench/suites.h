@@ -15,6 +15,7 @@ struct suite {
     const char *text;    /* what it measures */
     const char *classes; /* its rows: the workloads of these classes, "compute,memory" */
     const char *engines; /* that take part when none are named, "A,B"; NULL: see suite_wants_engine() */
+    const char *peers;   /* that take part, of those that were asked for, "A,B"; NULL: all */
     const char *reports; /* what report.py makes of it, beside the files that every bench has */
 };
 
@@ -32,5 +33,8 @@ bool suite_holds(const struct suite *suite, const struct workload_def *workload)
  * an engine ("full/bt:all"), which differ in little but what their suite is about.
  */
 bool suite_wants_engine(const struct suite *suite, const char *engine);
+
+/* Does the peer take part? A peer's start may take seconds, so that a suite of many small rows leaves slow ones out. */
+bool suite_wants_peer(const struct suite *suite, const char *peer);
 
 #endif
