@@ -21,12 +21,14 @@ const struct suite suites[] = {
         .name = "lecture",
         .text = "all workloads: what the lecture's comparison of the techniques rests on",
         .classes = "compute,memory,system,disk",
+        .also = "hwassist/kvm:ring3",
         .reports = "lecture.md lecture-speed.svg",
     },
     {
         .name = "compute",
         .text = "computing and memory: user code, with hardly an exit",
         .classes = "compute,memory",
+        .also = "hwassist/kvm:ring3",
     },
     {
         .name = "system",
@@ -84,7 +86,9 @@ bool suite_holds(const struct suite *suite, const struct workload_def *workload)
 
 bool suite_wants_engine(const struct suite *suite, const char *engine)
 {
-    return suite->engines ? name_is_listed(suite->engines, engine) : strchr(engine, ':') == NULL;
+    if (suite->engines)
+        return name_is_listed(suite->engines, engine);
+    return !strchr(engine, ':') || (suite->also && name_is_listed(suite->also, engine));
 }
 
 bool suite_wants_peer(const struct suite *suite, const char *peer)

@@ -90,10 +90,11 @@ static void test_lists(void)
 
 static void test_who_takes_part(void)
 {
-    const struct suite open = {.name = "open"};
+    const struct suite open = {.name = "open", .also = "full/bt:direct"};
     const struct suite closed = {.name = "closed", .engines = "full/bt,full/bt:all", .peers = "qemu-tcg"};
     CHECK(suite_wants_engine(&open, "full/bt"));
     CHECK(!suite_wants_engine(&open, "full/bt:all"));
+    CHECK(suite_wants_engine(&open, "full/bt:direct"));
     CHECK(suite_wants_peer(&open, "bochs"));
     CHECK(suite_wants_engine(&closed, "full/bt:all"));
     CHECK(!suite_wants_engine(&closed, "para/direct"));
