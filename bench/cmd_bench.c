@@ -39,6 +39,7 @@ static const char more[] =
 /* What becomes known on the way. */
 struct course {
     struct budget budget;
+    const char *class; /* of the row */
     unsigned timeouts[SUBJECTS_MAX];
     unsigned shorter[SUBJECTS_MAX]; /* by so many sizes is the work of this slow subject less than the bench's */
 };
@@ -86,6 +87,16 @@ static double patience(enum workload_size bench)
     return bench == SIZE_FULL ? 15 : 1.5;
 }
 
+/* Slow on one class of workloads isn't slow on another: there it may do more again. */
+static void new_class(struct course *course, const struct workload_def *workload)
+{
+    if (course->class && strcmp(course->class, workload->class) == 0)
+        return;
+    course->class = workload->class;
+    for (unsigned i = 0; i < SUBJECTS_MAX; i++)
+        course->shorter[i] -= course->shorter[i] > 0;
+}
+
 static bool took_too_long(const struct row *row, enum workload_size bench)
 {
     double longest = row->seconds.n ? sample_max(&row->seconds) : row->slowest;
@@ -107,8 +118,8 @@ static struct baseline *baseline_of(struct baselines *baselines, const struct be
 }
 
 /*
- * One row of one subject, in pairs with native runs of the same size. Who is too slow does less from then on, and
- * at once when it has timed out.
+ * One row of one subject, in pairs with native runs of the same size. Who is too slow does less in further rows of the
+ * class, and at once when it has timed out.
  */
 static void run_row(const struct plan *plan, struct course *course, unsigned i, const struct bench_setup *bench,
                     const struct workload_def *workload, struct baselines *baselines, struct row *row)
@@ -143,6 +154,7 @@ static int bench_workload(struct plan *plan, const struct plan_row *what, struct
     static struct row row;
     int err = 0;
     progress_next(progress, what->workload->name, "native");
+    new_class(course, what->workload);
     memset(&baselines, 0, sizeof baselines);
     struct row *native = &baseline_of(&baselines, setup, what->workload)->row;
     for (unsigned i = 0; !err && !interrupt_signal() && i < plan->subjects.count; i++) {
