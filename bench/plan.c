@@ -11,8 +11,10 @@ static int add_row(struct plan *plan, const struct suite *suite, const struct wo
                    struct reason *why)
 {
     for (unsigned i = 0; i < plan->rows; i++) {
-        if (plan->row[i].workload == workload)
-            return 0; /* in two suites: measured once */
+        const struct plan_row *other = &plan->row[i];
+        bool is_same = other->suite == suite || (!other->suite->engines && !suite->engines);
+        if (other->workload == workload && is_same)
+            return 0; /* two suites that measure it alike: once is enough */
     }
     if (plan->rows == PLAN_ROWS_MAX)
         return fail(why, E2BIG, "more than %d workloads", PLAN_ROWS_MAX);

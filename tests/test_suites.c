@@ -6,6 +6,7 @@
 
 #include "../bench/name_list.h"
 #include "../bench/ok_line.h"
+#include "../bench/plan.h"
 #include "../bench/suites.h"
 
 static struct reason why;
@@ -102,14 +103,27 @@ static void test_who_takes_part(void)
     CHECK(!suite_wants_peer(&closed, "bochs"));
 }
 
-static void test_suites_overlap_only_in_the_lecture(void)
+static unsigned rows_of(const char *suites)
 {
-    for (unsigned i = 0; i < workload_count; i++) {
-        unsigned holders = 0;
-        vltest_row("%s", workloads[i].name);
-        for (unsigned j = 0; j < suite_count; j++)
-            holders += strcmp(suites[j].name, "lecture") != 0 && suite_holds(&suites[j], &workloads[i]);
-        CHECK_EQ_U64(holders, 1);
+    static struct plan plan;
+    const struct plan_options options = {.suites = suites, .engines = "emulate/interp", .peers = "none"};
+    CHECK_FATAL(plan_make(&plan, &options, &why) == 0);
+    return plan.rows;
+}
+
+static void test_several_suites(void)
+{
+    unsigned lecture = rows_of("lecture"), system = rows_of("system"), nano = rows_of("nano");
+    CHECK(0 < system && system < lecture);
+    CHECK_EQ_U64(rows_of("lecture,system"), lecture);
+    CHECK_EQ_U64(rows_of("system,lecture,system"), lecture);
+    CHECK_EQ_U64(rows_of("nano,lecture"), lecture + nano);
+    for (unsigned i = 0; i < suite_count; i++) {
+        char both[64];
+        snprintf(both, sizeof both, "lecture,%s", suites[i].name);
+        vltest_row("%s", both);
+        if (suites[i].engines) /* engines of its own: then all its rows are its own */
+            CHECK_EQ_U64(rows_of(both), lecture + rows_of(suites[i].name));
     }
 }
 
@@ -135,7 +149,7 @@ static const struct vltest tests[] = {
     {"what runs in the kernel is called as its program", test_programs},
     {"a name is in a list only as a whole", test_lists},
     {"policies of an engine and slow peers take part where a suite wants them", test_who_takes_part},
-    {"a workload belongs to one suite beside the lecture's", test_suites_overlap_only_in_the_lecture},
+    {"a row is measured once, unless suites choose their engines themselves", test_several_suites},
     {"a workload's line is found by its name, and only as a whole", test_lines},
 };
 
