@@ -51,6 +51,7 @@ const struct suite suites[] = {
         .name = "nano",
         .text = "seven single operations of a kernel, beside Adams and Agesen's figures of 2006",
         .classes = "nano",
+        .also = "full/bt:direct", /* as the paper's software VMM runs user code */
         .peers = "qemu-tcg,qemu-kvm",
         .reports = "nano.md nano.svg",
     },
