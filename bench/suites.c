@@ -45,7 +45,7 @@ const struct suite suites[] = {
         .text = "loops in kernel mode: what an engine makes of kernel code, beside QEMU's translator",
         .classes = "kernel",
         .peers = "qemu-tcg,qemu-kvm",
-        .reports = "kernel.md",
+        .reports = "kernel.md kernel.svg",
     },
     {
         .name = "nano",

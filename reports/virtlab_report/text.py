@@ -229,6 +229,7 @@ TEXTS = {
         "zh": "标有（2006，周期）的列：{source}。机器：{machine}。~：由正文推算。",
     },
     # pictures
+    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
