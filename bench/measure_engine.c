@@ -104,8 +104,7 @@ void measure_engine(const struct subject *subject, const struct bench_setup *set
     struct words words;
     if (!is_runnable(subject->engine, workload, outcome))
         return;
-    if (words_expand(workload_args(setup->full, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
+    if (workload_words(workload, setup->size, DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
         return;
     run_once(subject, setup, workload, &words, outcome);
-    words_free(&words);
 }

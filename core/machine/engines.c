@@ -12,9 +12,11 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    /* clang-format off: one a line */
+    /* clang-format off */
     &emulate_interp,
     &full_bt,
+    &full_bt_all,
+    &full_bt_direct,
     &full_static,
     &full_static_fresh,
     &para_direct,

@@ -21,7 +21,7 @@ class SuiteReport:
 
 
 REPORTS = {
-    "kernel": SuiteReport(kernel.build),
+    "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
     "translation": SuiteReport(translation.build),
 }

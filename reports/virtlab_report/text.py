@@ -37,8 +37,8 @@ TEXTS = {
     "failed": {"en": "failed", "zh": "失败"},
     "nothing": {"en": "-", "zh": "-"},
     "note.short.run": {
-        "en": "slow here: measured with the workload's quick arguments, and paired with native runs of the same",
-        "zh": "此处较慢：以该负载的快速参数测量，并与相同参数的本机运行配对",
+        "en": "slow here: measured with fewer iterations, and paired with native runs of as many",
+        "zh": "此处较慢：以较少的迭代次数测量，并与相同次数的本机运行配对",
     },
     "no.reason": {"en": "no reason recorded", "zh": "未记录原因"},
     "note.not.run": {"en": "not run", "zh": "未运行"},
@@ -229,6 +229,7 @@ TEXTS = {
         "zh": "标有（2006，周期）的列：{source}。机器：{machine}。~：由正文推算。",
     },
     # pictures
+    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
