@@ -230,6 +230,20 @@ static void test_program(void)
     rig_close(&b);
 }
 
+/* Kernels whose translation holds no host code, and hardly anything else. */
+static void test_nothing_to_translate(void)
+{
+    static const uint8_t halt[] = {0xf4}, reads[] = {0xe4, 0x71, 0xf4}; /* hlt; in al, 71h: the port ends the run */
+    struct rig a, b;
+    run_program(halt, sizeof(halt), 0, &a, &b);
+    rig_close(&a);
+    rig_close(&b);
+    CHECK_FATAL(open_static(&b, reads, sizeof(reads)));
+    b.ops->run(b.engine, &b.exit, 0);
+    CHECK_EQ_U64(b.exit.kind, VM_EXIT_IO);
+    rig_close(&b);
+}
+
 static void test_pieces(void)
 {
     static const uint64_t pieces[] = {1, 7, 48, 49, 97, 101};
@@ -628,6 +642,7 @@ int main(void)
         {"SHA-256 as FIPS 180-4 has it", test_sha256},
         {"code is found in every way there is, filler isn't", test_discovery},
         {"a translated program ends as interpreted, and nothing was translated at run time", test_program},
+        {"a kernel with nothing to translate", test_nothing_to_translate},
         {"budgets are kept to the instruction", test_pieces},
         {"a block that rewrites itself", test_self_modifying},
         {"code that isn't the image's any more is not taken for it", test_patched_before},

@@ -46,7 +46,7 @@ static void append(struct section *s, const void *bytes, size_t size)
             s->room = room;
         }
     }
-    if (s->failed)
+    if (s->failed || !size)
         return;
     memcpy(s->bytes + s->size, bytes, size);
     s->size += size;
@@ -286,7 +286,8 @@ static int seal(struct maker *m, struct static_translation *t, struct reason *wh
     if (err)
         return err;
     image_digest(m->map.image, header.image);
-    qsort(m->block.bytes, header.blocks, sizeof(struct static_block), by_gpa);
+    if (header.blocks > 1)
+        qsort(m->block.bytes, header.blocks, sizeof(struct static_block), by_gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(sections); i++)
         header.file_size += sections[i]->size;
 
