@@ -32,6 +32,7 @@
 #define NS_LONG       500000 /* a very long cycle */
 #define VERY_LONG     2      /* so many, one after the other, aren't by accident */
 #define SKIPPED_MOST  24     /* cycles of a trial that are left out because of hidden faults: those of a beginning */
+#define BROKEN_MOST   64     /* cycles broken off by other address spaces or HLT, before a look is given up */
 #define TRAPS         32     /* judged together; */
 #define TRAP_EXITS    5      /* too many if less than so many exits' time lies between two */
 
@@ -97,6 +98,12 @@ static void go_direct(struct direct *d, struct space_policy *p, uint64_t best, u
     set_mode(d, p, POLICY_DIRECT);
 }
 
+static void keep_verdict(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    hold(d, p, true, now);
+    set_mode(d, p, p->direct ? POLICY_DIRECT : POLICY_WAIT);
+}
+
 /* What is typical of cycles in the present mode is known. */
 static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint64_t now)
 {
@@ -145,6 +152,7 @@ static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
     const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
     const bool over = returns != policy->returns, halted = halts != policy->halts;
     const bool overdue = now - begin >= policy->long_ticks;
+    const bool broken = !begin || halted;
     const bool skip = policy->hidden && p->mode == POLICY_TRIAL && p->skipped < SKIPPED_MOST;
     if (begin && !over && !overdue)
         return;
@@ -152,11 +160,11 @@ static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
     policy->returns = returns;
     policy->halts = halts;
     policy->hidden = false;
-    if (!begin || halted)
-        return;
-    p->skipped += skip;
-    if (!skip)
+    p->skipped += skip || broken;
+    if (!skip && !broken)
         add_cycle(d, p, now - begin, now);
+    else if (p->mode == POLICY_SAMPLE && p->skipped > BROKEN_MOST)
+        keep_verdict(d, p, now);
 }
 
 void policy_new_root(struct direct *d)
