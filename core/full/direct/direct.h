@@ -47,9 +47,10 @@ struct space_policy {
     enum policy_mode mode;
     bool direct;                     /* the last verdict */
     unsigned count, skipped;         /* cycles timed in this mode, and left out */
+    uint64_t timed;                  /* ... together */
     unsigned very_long;              /* ... one after the other */
     uint64_t sample[POLICY_SAMPLES]; /* the last ones */
-    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better, or 0 */
+    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better */
     uint64_t due, wait;              /* when to look again; how long to wait before that */
     uint64_t traps, traps_since;     /* instructions that trapped, but for system calls and page faults */
 };
