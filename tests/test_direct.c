@@ -10,6 +10,8 @@
 #include "full/direct/direct.h"
 #include "machine/engines.h"
 #include "vltest.h"
+#include <pthread.h>
+#include <time.h>
 
 /* Physical = virtual; user pages are 4 KiB, kernel pages a large one. */
 #define RAM        (UINT64_C(8) << 20)
@@ -450,6 +452,55 @@ static void test_places(void)
     vltest_row("%s", "");
 }
 
+/* ---- jumps into the world's own code ---- */
+
+#define TEXT_BYTES 1400 /* of the world's text, and some zeros */
+#define TEXT_STEP  7
+#define KICKS      3 /* before a guest counts as one that loops for ever */
+
+static void *kick_now_and_then(void *rig)
+{
+    const struct rig *r = rig;
+    const struct timespec pause = {.tv_nsec = 2000000};
+    for (;;) {
+        nanosleep(&pause, NULL); /* a cancellation point */
+        r->ops->kick(r->engine);
+    }
+    return NULL;
+}
+
+/* It can do anything to itself, and nothing to the kernel and the machine. */
+static void test_hole(void)
+{
+    static const struct program program = {.name = "", .code = {0xff, 0xe7}};
+    static uint8_t kernel[PAGE_SIZE];
+    struct reason why;
+    pthread_t kicker;
+    struct rig r;
+    if (!direct_possible())
+        return;
+    CHECK_FATAL(rig_open(&r, &full_bt_direct, &program));
+    memcpy(kernel, r.ram.base + HANDLERS, sizeof(kernel));
+    CHECK_FATAL(pthread_create(&kicker, NULL, kick_now_and_then, &r) == 0);
+    for (uint64_t offset = 0; offset < TEXT_BYTES; offset += TEXT_STEP) {
+        set_registers(&r);
+        r.s.gpr[RDI] = WORLD_HOLE + offset;
+        CHECK(r.ops->set_state(r.engine, &r.s, &why) == 0);
+        for (unsigned kicks = 0; kicks < KICKS; kicks++) {
+            r.ops->run(r.engine, &r.exit, 0);
+            if (r.exit.kind != VM_EXIT_INTERRUPTED)
+                break;
+        }
+        vltest_row("offset %#llx: %s", (unsigned long long)offset, r.exit.kind >= VM_EXIT_DEATH ? r.exit.why.text : "");
+        CHECK(r.exit.kind == VM_EXIT_HLT || r.exit.kind == VM_EXIT_INTERRUPTED);
+    }
+    pthread_cancel(kicker);
+    pthread_join(kicker, NULL);
+    CHECK(!memcmp(kernel, r.ram.base + HANDLERS, sizeof(kernel)));
+    vltest_row("%s", "");
+    rig_close(&r);
+}
+
 /* ---- the scan ---- */
 
 static const struct {
@@ -572,6 +623,7 @@ static const struct vltest tests[] = {
     {"each silent instruction is known, and the others are left in peace", test_instructions},
     {"a page is looked at from its start and from where it is entered", test_pages},
     {"user code runs directly unless its page or a budget forbids", test_places},
+    {"a jump into the world's own code harms nobody else", test_hole},
     {"user programs end as they do in the interpreter", test_programs},
 };
 
