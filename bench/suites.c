@@ -62,6 +62,13 @@ const struct suite suites[] = {
         .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
         .reports = "translation.md",
     },
+    {
+        .name = "crossover",
+        .text = "system calls with more and more work between them: full/bt's three policies for user code",
+        .classes = "crossover",
+        .engines = "full/bt,full/bt:direct,full/bt:all",
+        .reports = "crossover.md crossover.svg",
+    },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);
 
