@@ -286,6 +286,8 @@ static struct block *build(struct cpu *cpu, gpa_t at, gva_t page_va, bool alone)
         block->crossing_next = next->crossing;
         next->crossing = block;
     }
+    if (block->insn[0].fn == op_enter_warm && cpu->translator->block_made)
+        cpu->translator->block_made(cpu, block);
     return block;
 }
 

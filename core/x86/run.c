@@ -24,6 +24,8 @@ static void attention_clear(struct cpu *cpu, uint32_t bits)
 void cpu_kick(struct cpu *cpu)
 {
     attention_set(cpu, ATTENTION_KICK);
+    if (cpu->executor)
+        cpu->executor->kick(cpu);
 }
 
 /* ---- leaving an instruction in the middle ---- */
@@ -34,6 +36,11 @@ static void give_back(struct cpu *cpu, const struct insn *in)
     cpu->icount -= cpu->block->count - in->pos;
     for (const struct insn *i = in; i <= &cpu->block->insn[cpu->block->count]; i++)
         cpu->mem_accesses -= i->refs;
+}
+
+void cpu_run_next_alone(struct cpu *cpu)
+{
+    attention_set(cpu, ATTENTION_SINGLE);
 }
 
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in)
@@ -179,6 +186,13 @@ static void run_alone(struct cpu *cpu)
         raise_single_step(cpu);
 }
 
+/* Does the direct executor take what comes next? */
+static bool run_directly(struct cpu *cpu)
+{
+    cpu->trapped = false;
+    return cpu->executor && cpu->executor->run(cpu);
+}
+
 static void run_blocks(struct cpu *cpu)
 {
     while (!must_leave(cpu)) {
@@ -186,6 +200,8 @@ static void run_blocks(struct cpu *cpu)
             run_alone(cpu);
             continue;
         }
+        if (run_directly(cpu))
+            continue;
         const struct insn *in = block_find(cpu, false)->insn;
         while (in)
             in = in->fn(cpu, in);

@@ -83,7 +83,14 @@ static inline struct bt *bt_of(const struct cpu *cpu)
 struct bt *bt_create(struct reason *why);
 void bt_destroy(struct bt *bt);
 void bt_decoder_init(ZydisDecoder *decoder);
+/* Gives a block of 64-bit code native code; false if it can't have any. The code cache has CODE_RESERVE left. */
+bool bt_translate(struct cpu *cpu, struct block *block);
 insn_fn op_translate, op_enter_native;
+
+/* Of engine_ops, for the engines whose translator this is. */
+int bt_probe(struct reason *why);
+struct engine *bt_engine_create(const struct engine_host *host, struct reason *why);
+void bt_engine_destroy(struct engine *engine);
 
 /* ---- translating a block ---- */
 
@@ -173,12 +180,9 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
-bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
 /* Goes on behind the block's last record. */
 void translate_end(struct unit *t, const struct insn *end);
-/* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
-void translate_shadowed(struct unit *t, const struct insn *end);
 /* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
 void translate_shadowed(struct unit *t, const struct insn *end);
 /* A direct branch to another page, through the jump table. */

@@ -87,7 +87,7 @@ void add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct i
 
 static void emit_leave(struct unit *t, enum leave why, const void *what)
 {
-    emit_constant(t->e, SCRATCH_A, (uintptr_t)what);
+    emit_pointer(t->e, SCRATCH_A, what);
     emit_jump_to(t->e, ALWAYS, t->bt->leave[why]);
 }
 
@@ -113,7 +113,7 @@ static void emit_xmm_wanted(struct unit *t, const struct stub *stub)
     uint8_t *fine = emit_jump(e, IF_E);
     emit_leave(t, LEAVE_RECORD, stub->record);
     emit_patch(fine, e->at);
-    emit_constant(e, SCRATCH_A, (uintptr_t)stub->back);
+    emit_patch(emit_lea_code(e, SCRATCH_A), stub->back);
     emit_jump_to(e, ALWAYS, t->bt->load_xmm);
 }
 
@@ -224,7 +224,7 @@ static unsigned translate_body(struct unit *t, unsigned point, bool xmm)
                 return i + 1;
             continue;
         }
-        t->e->at = at;
+        emit_rewind(t->e, at);
         t->flags = flags;
         t->stub_count = stubs;
         add_stub(t, STUB_LEAVE, emit_jump(t->e, ALWAYS), in);
@@ -245,7 +245,7 @@ static void begin(struct unit *t, bool save)
     t->block->native = t->e->at;
 }
 
-static void translate(struct cpu *cpu, struct block *block)
+bool bt_translate(struct cpu *cpu, struct block *block)
 {
     struct bt *bt = bt_of(cpu);
     struct unit t = {.bt = bt, .e = &bt->code, .block = block};
@@ -257,19 +257,20 @@ static void translate(struct cpu *cpu, struct block *block)
     begin(&t, save);
     unsigned done = translate_body(&t, point, xmm);
     if (done < point) { /* left before the accounting: do that first */
-        bt->code.at = start;
+        emit_rewind(&bt->code, start);
         begin(&t, true);
         done = translate_body(&t, 0, xmm);
     }
     if (!done) {
-        bt->code.at = start;
+        emit_rewind(&bt->code, start);
         block->native = block->native_flags = cpu->translator->cold;
-        return;
+        return false;
     }
     for (unsigned i = 0; i < t.stub_count; i++) /* a stub may add others */
         emit_stub(&t, &t.stub[i]);
     block->insn[0].fn = op_enter_native;
     COUNT(cpu->stats, BLOCKS_TRANSLATED);
+    return true;
 }
 
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */
@@ -280,6 +281,6 @@ const struct insn *op_translate(struct cpu *cpu, const struct insn *in)
     if (bt->code.end - bt->code.at < CODE_RESERVE || bt->link_count + LINKS_RESERVE > LINKS_MAX)
         block_cache_flush(cpu); /* everything goes, blocks too: what is hot comes back soon */
     else
-        translate(cpu, in->link);
+        (void)bt_translate(cpu, in->link);
     return end_block(cpu, rip);
 }

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * direct.h - direct execution: guest code on the host's own CPU, at its own speed, in the world's processes.
+ *
+ * This is the other half of full virtualization. Most instructions mean the same to a guest and to a process of the
+ * host, so they need no translation: the guest's registers are loaded, and off it goes, under shadow page tables that
+ * hold what the guest's own tables permit it (core/mmu/shadow.h), in a process that can do nothing else
+ * (core/world/world.h). What means something else must come back, and nearly all of it does: as a signal.
+ *
+ *     the run loop of core/x86 -> run.c: may this go directly? registers in, world_run
+ *                              <- exits.c: what came back, and who deals with it
+ *     state.c: registers to and from the world     space.c: address spaces     scan.c: what would not come back
+ *     policy.c: whether it pays
+ *
+ * There is one implementation of everything difficult, and it isn't here: an instruction that comes back is executed
+ * again by the interpreter, which raises the exception, reaches the device, walks the tables, sets accessed bits. Only
+ * SYSCALL is short-cut, for it is what user code leaves by most. The world delivers nothing to the guest.
+ *
+ * The executor knows nothing of translators and belongs to no engine. docs/direct.md has the whole picture with the
+ * costs measured.
+ */
+#ifndef VIRTLAB_DIRECT_DIRECT_H
+#define VIRTLAB_DIRECT_DIRECT_H
+
+#include "full/direct/scan.h"
+#include "mmu/shadow.h"
+#include "world/world.h"
+#include "x86/cpu.h"
+#include <stdatomic.h>
+
+/* When code that could run directly does. */
+enum direct_policy {
+    DIRECT_ALWAYS,
+    DIRECT_ADAPTIVE, /* where it is measured to pay (policy.c) */
+};
+
+/* policy.c: one address space's mode, and what was measured since it was set. */
+enum policy_mode { POLICY_TRANSLATED, POLICY_TRIAL, POLICY_DIRECT };
+struct space_policy {
+    uint64_t root;
+    enum policy_mode mode;
+    unsigned exits, bursts;  /* bursts: exits but for hidden faults */
+    uint64_t ticks;          /* in the world, exits not included; TSC ticks, as are the next two */
+    uint64_t trial_at, wait; /* time of the next trial; how long to wait behind it, should it fail */
+};
+struct policy {
+    bool adaptive;
+    uint64_t root;                   /* CR3 when it was last looked at */
+    struct space_policy *present;    /* of that one */
+    uint64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
+    struct space_policy space[256];  /* by root; a collision forgets the other */
+};
+
+struct direct {
+    struct executor executor; /* first: what core/x86 knows */
+    struct cpu *cpu;
+    struct shadow_set *shadows;
+    struct scan *scan;
+    _Atomic(struct world_pool *) pool; /* made by the thread that runs, when it first has something to run */
+    struct world_regs regs;            /* the guest's, while it is in the world */
+    struct {
+        uint64_t page, cr3;
+    } sensitive; /* the last page that must not run directly: software goes on there */
+    struct policy policy;
+};
+
+static inline struct direct *direct_of(const struct cpu *cpu)
+{
+    return (struct direct *)cpu->executor;
+}
+
+/* ---- for engines ---- */
+
+/* Can guest code run directly on this host? 0, or -errno with what is missing. */
+int direct_probe(struct reason *why) MUST_CHECK;
+/* Puts an executor over the CPU: cpu->executor and cpu->watch. 0 or -errno with why. */
+int direct_create(struct cpu *cpu, enum direct_policy policy, struct reason *why) MUST_CHECK;
+/* Before cpu_destroy(). The CPU may have none. */
+void direct_destroy(struct cpu *cpu);
+
+/* ---- state.c ---- */
+
+void state_to_world(struct cpu *cpu, struct world_regs *regs);
+void state_from_world(struct cpu *cpu, const struct world_regs *regs);
+
+/* ---- space.c: what a space is, in the world and in the shadow's books ---- */
+
+struct direct_space {
+    struct shadow *shadow;
+    struct world_space *space;
+};
+int space_ops_create(struct direct *d, struct reason *why) MUST_CHECK; /* the set of shadows */
+/* The pool, made if there is none. */
+int space_pool(struct direct *d, struct reason *why) MUST_CHECK;
+/* The present address space as the present ring sees it. Valid until it is called again. */
+int space_present(struct direct *d, struct direct_space *out, struct reason *why) MUST_CHECK;
+
+/* ---- policy.c ---- */
+
+void policy_init(struct direct *d, enum direct_policy policy);
+/* The world is there: what an exit costs is known. */
+void policy_costs_known(struct direct *d);
+/* CR3 has changed. */
+void policy_new_root(struct direct *d);
+/* Shall the present address space's user code run directly? */
+bool policy_wants(struct direct *d);
+/* A burst has ended, `ticks` after it began; by a hidden fault, filled in. False: this space is translated from now on,
+ * its shadow is gone. */
+bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden);
+
+/* ---- exits.c ---- */
+
+/* What is to happen after an exit. */
+enum next {
+    NEXT_ENTER,    /* go on in the world: the registers are still there */
+    NEXT_LOOK,     /* the run loop has something to do first */
+    NEXT_ALONE,    /* the next instruction is executed by the interpreter */
+    NEXT_SOFTWARE, /* software goes on, until the next way to user mode */
+};
+/* Understands the exit; but for NEXT_ENTER the guest's registers are back in struct cpu. Or -errno with why. */
+int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why) MUST_CHECK;
+
+#endif
