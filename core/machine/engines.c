@@ -12,7 +12,7 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    &emulate_interp, &full_bt, &full_bt_all, &full_bt_direct, &emulate_unicorn, NULL,
+    &emulate_interp, &full_bt, &full_bt_all, &full_bt_direct, &full_trap, &emulate_unicorn, NULL,
 };
 
 /* The engine or technique whose name is nearest to `name`, or NULL when none is near. */

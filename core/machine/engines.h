@@ -7,7 +7,7 @@
 
 #include <virtlab/engine.h>
 
-extern const struct engine_ops emulate_interp, full_bt, full_bt_all, full_bt_direct;
+extern const struct engine_ops emulate_interp, full_bt, full_bt_all, full_bt_direct, full_trap;
 extern const struct engine_ops emulate_unicorn;
 
 #endif

@@ -276,6 +276,11 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 
 /* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
 void cpu_run_next_alone(struct cpu *cpu);
+/*
+ * For executors: the interpreter executes the next instruction now. False if it did not come to its end; then the run
+ * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
+ */
+bool cpu_step(struct cpu *cpu);
 /* Instructions retired before `in` (an instruction of the present block). */
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in);
 /* A REP instruction that stops before it is complete: it will go on from its own address. */
