@@ -62,8 +62,8 @@ struct direct_hooks {
     bool (*fits)(const struct cpu *cpu);
     /* The guest goes on in the world at cpu->rip. */
     void (*entering)(struct direct *d);
-    /* Code of the frame is about to be mapped, `entry` being executed first. */
-    void (*code_found)(struct direct *d, gpa_t frame, gva_t entry);
+    /* A page of code is about to be mapped, for the instruction at d->regs.rip. */
+    void (*code_found)(struct direct *d);
     /* What is executed in place of the frame: an offset in RAM's memfd, spare pages included. */
     uint64_t (*code_at)(struct direct *d, gpa_t frame);
     void (*code_written)(struct direct *d, gpa_t frame);

@@ -85,7 +85,7 @@ static bool may_execute(void *context, gpa_t frame, gva_t entry)
 {
     struct direct *d = context;
     if (d->hooks) {
-        d->hooks->code_found(d, frame, entry);
+        d->hooks->code_found(d);
         return true;
     }
     return !scan_page(d->scan, frame, (unsigned)(entry.v & ~PAGE_MASK), next_page(d, entry)) &&

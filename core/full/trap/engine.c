@@ -14,6 +14,8 @@
 
 #define STUCK_SECONDS 3 /* with interrupts off, and one waiting */
 
+#define LOWER_HALF (UINT64_C(1) << 47)
+
 /* ---- the executor's hooks ---- */
 
 /*
@@ -23,7 +25,7 @@
 static bool fits(const struct cpu *cpu)
 {
     const struct paging *p = &cpu->paging;
-    return cpu->code_size == CODE64 && cpu->icount_limit == UINT64_MAX &&
+    return cpu->code_size == CODE64 && cpu->rip < LOWER_HALF && cpu->icount_limit == UINT64_MAX &&
            !(cpu->sysflags & (FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC)) &&
            (p->cr0 & (CR0_PG | CR0_PE | CR0_EM | CR0_TS)) == (CR0_PG | CR0_PE);
 }
@@ -33,10 +35,10 @@ static void entering(struct direct *d)
     sites_follow(trap_of(d)->sites, gva(d->cpu->rip));
 }
 
-static void code_found(struct direct *d, gpa_t frame, gva_t entry)
+/* An instruction begins at RIP; what could not be fetched may be its second half, on the next page. */
+static void code_found(struct direct *d)
 {
-    (void)frame;
-    sites_follow(trap_of(d)->sites, entry);
+    sites_follow(trap_of(d)->sites, gva(d->regs.rip));
 }
 
 static uint64_t code_at(struct direct *d, gpa_t frame)

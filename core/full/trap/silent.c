@@ -140,8 +140,10 @@ static int step_in_ring3(struct direct *d, const struct direct_space *space, con
         if (err)
             return err;
         bool exception = exit.kind == WORLD_EXIT_EXCEPTION;
-        if ((exception && exit.vector == VEC_DB) || d->regs.rip != s->rip)
-            return exception && exit.vector == VEC_DB;
+        if (exception && exit.vector == VEC_BP && d->regs.rip == s->rip + s->z.length + 1)
+            d->regs.rip--;
+        if ((exception && exit.vector == VEC_DB) || d->regs.rip == s->rip + s->z.length)
+            return 1;
         if (exit.kind == WORLD_EXIT_KICKED)
             continue;
         if (!exception || exit.vector != VEC_PF)
@@ -195,14 +197,18 @@ static bool is_wrong(const struct direct *d, const struct cpu_state *before, con
     uint64_t rflags = (d->regs.rflags & FLAGS_RING3) | (before->rflags & ~(uint64_t)FLAGS_RING3);
     if (differs(out, "rflags", rflags & FLAGS_SEEN, right->rflags & FLAGS_SEEN))
         return true;
-    for (unsigned i = SEG_ES; i <= SEG_GS; i++)
-        if (differs(out, "selector", before->seg[i].selector, right->seg[i].selector))
-            return true;
+    /* A selector that ring 3 may load, it has loaded; but to which ring has control gone, and what are the bases? */
+    if (differs(out, "the ring", before->seg[SEG_CS].selector & 3, right->seg[SEG_CS].selector & 3) ||
+        differs(out, "FS base", d->regs.fs_base, right->seg[SEG_FS].base) ||
+        differs(out, "GS base", d->regs.gs_base, right->seg[SEG_GS].base))
+        return true;
     return differs(out, "rip", d->regs.rip, right->rip);
 }
 
-static void remember(struct trap *trap, const struct subject *s, const struct difference *is)
+static void remember(struct direct *d, const struct subject *s, const struct difference *is)
 {
+    struct trap *trap = trap_of(d);
+    struct stats *stats = d->cpu->stats;
     for (unsigned i = 0; i < trap->lies && i < LIES_MAX; i++)
         if (trap->lie[i].rip == s->rip) {
             trap->lie[i].count++;
@@ -215,7 +221,11 @@ static void remember(struct trap *trap, const struct subject *s, const struct di
     snprintf(lie->mnemonic, sizeof(lie->mnemonic), "%s", ZydisMnemonicGetString(s->z.mnemonic));
     snprintf(lie->what, sizeof(lie->what), "%s", is->what);
     for (unsigned i = 0; i < s->z.length; i++)
-        snprintf(lie->bytes + 3 * i, 4, i ? " %02x" : "%02x", s->bytes[i]);
+        snprintf(lie->bytes + 3 * i - !!i, 4, i ? " %02x" : "%02x", s->bytes[i]);
+    if (!stats->unknown[0])
+        snprintf(stats->unknown, sizeof(stats->unknown), "%s (%s) at %#llx: gives %#llx in ring 3, not %#llx",
+                 lie->mnemonic, lie->bytes, (unsigned long long)lie->rip, (unsigned long long)lie->wrong,
+                 (unsigned long long)lie->right);
 }
 
 /* The guest goes on with what ring 3 gave: as it was before, but for what ring 3 can change. */
@@ -245,9 +255,10 @@ int silent_execute(struct direct *d, const struct direct_space *space, struct re
     cpu_get_state(cpu, &right);
     read_memory(cpu, &s, right_memory);
 
-    sites_lift(trap_of(d)->sites, gva(s.rip), true);
+    gva_t next = gva(s.rip + s.z.length);
+    sites_lift(trap_of(d)->sites, gva(s.rip), next, true);
     int stepped = step_in_ring3(d, space, &s, why);
-    sites_lift(trap_of(d)->sites, gva(s.rip), false);
+    sites_lift(trap_of(d)->sites, gva(s.rip), next, false);
     if (stepped <= 0)
         return stepped < 0 ? stepped : NEXT_LOOK; /* it traps, and has been emulated */
 
@@ -256,6 +267,6 @@ int silent_execute(struct direct *d, const struct direct_space *space, struct re
     struct difference is = {"no exception", 0, cpu->event.vector};
     if (complete && !is_wrong(d, &before, &right, wrong_memory, right_memory, &is))
         return NEXT_LOOK; /* no harm done: the software CPU has gone on */
-    remember(trap_of(d), &s, &is);
+    remember(d, &s, &is);
     return go_on_wrong(d, &before, why);
 }

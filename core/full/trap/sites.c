@@ -252,9 +252,13 @@ enum site sites_hit(struct sites *s, gva_t at)
     return SITE_SCOUT;
 }
 
-void sites_lift(struct sites *s, gva_t at, bool lifted)
+void sites_lift(struct sites *s, gva_t at, gva_t next, bool lifted)
 {
     struct place p;
+    if (find(s, next.v, false, &p)) {
+        bool armed = lifted || bit(p.page->silent, p.off) || bit(p.page->scout, p.off);
+        copy_of(s, p.page)[p.off] = armed ? INT3 : p.bytes[p.off];
+    }
     if (find(s, at.v, false, &p) && bit(p.page->silent, p.off))
         copy_of(s, p.page)[p.off] = lifted ? p.bytes[p.off] : INT3;
 }

@@ -49,8 +49,12 @@ enum site {
 };
 /* Is the byte at guest-virtual `at`, in the present address space, a breakpoint of ours? A scout's days are counted. */
 enum site sites_hit(struct sites *sites, gva_t at);
-/* Puts the instruction's own first byte back for a moment, or the breakpoint again. */
-void sites_lift(struct sites *sites, gva_t at, bool lifted);
+/*
+ * For a single step of the silent instruction at `at`, up to `next`: its own first byte is put back, and there is a
+ * breakpoint at `next` for sure (some hosts emulate SGDT and its kin, and then the step ends one instruction late).
+ * Later all is as it was.
+ */
+void sites_lift(struct sites *sites, gva_t at, gva_t next, bool lifted);
 
 /* ---- silent.c ---- */
 
