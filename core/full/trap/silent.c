@@ -223,9 +223,9 @@ static void remember(struct direct *d, const struct subject *s, const struct dif
     for (unsigned i = 0; i < s->z.length; i++)
         snprintf(lie->bytes + 3 * i - !!i, 4, i ? " %02x" : "%02x", s->bytes[i]);
     if (!stats->unknown[0])
-        snprintf(stats->unknown, sizeof(stats->unknown), "%s (%s) at %#llx: gives %#llx in ring 3, not %#llx",
+        snprintf(stats->unknown, sizeof(stats->unknown), "%s (%s) at %#llx: gives %#llx in ring 3, not %#llx (%s)",
                  lie->mnemonic, lie->bytes, (unsigned long long)lie->rip, (unsigned long long)lie->wrong,
-                 (unsigned long long)lie->right);
+                 (unsigned long long)lie->right, lie->what);
 }
 
 /* The guest goes on with what ring 3 gave: as it was before, but for what ring 3 can change. */
