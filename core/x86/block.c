@@ -63,11 +63,45 @@ void block_cache_flush(struct cpu *cpu)
     COUNT(cpu->stats, CACHE_FLUSHES);
 }
 
-void block_new_regime(struct cpu *cpu, bool bump)
+/* ---- regimes ---- */
+
+static bool may_be_known(const struct known_code *known, uint64_t page)
 {
-    /* Low bits: what may come back to an old value without a flush. High bits: how often something was flushed. */
-    uint64_t flushes = (cpu->blocks->regime >> 8) + bump;
-    cpu->blocks->regime = flushes << 8 | 0x80 | (unsigned)(cpu->cpl == 3) << 2 | cpu->code_size;
+    return known->pages[page % CODE_FILTER / 64] >> page % 64 & 1;
+}
+
+static void forget_known(struct known_code *known)
+{
+    uint64_t flushes = known->flushes + 1;
+    *known = (struct known_code){.flushes = flushes};
+}
+
+void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        struct known_code *known = &cpu->blocks->known[user];
+        if (what == REGIME_ALL || (what == REGIME_LOCAL && known->local) ||
+            (what == REGIME_PAGE && may_be_known(known, at.v >> PAGE_SHIFT)))
+            forget_known(known);
+    }
+    /* Low bits: what may come back to an old value without a flush. Outside 64-bit mode CS has a base, which the jump
+     * table's keys don't hold. */
+    const unsigned user = cpu->cpl == 3;
+    if (what == REGIME_MODE && cpu->code_size != CODE64)
+        forget_known(&cpu->blocks->known[user]);
+    cpu->blocks->regime = cpu->blocks->known[user].flushes << 8 | 0x80 | user << 2 | cpu->code_size;
+}
+
+/* The jump table learns of code at cpu->rip. */
+static void remember_jump(struct cpu *cpu, struct block *block, gva_t at)
+{
+    struct block_cache *cache = cpu->blocks;
+    struct known_code *known = &cache->known[cpu->cpl == 3];
+    uint64_t page = at.v >> PAGE_SHIFT;
+    known->pages[page % CODE_FILTER / 64] |= UINT64_C(1) << page % 64;
+    known->local |= !fetch_is_global(cpu, at);
+    cache->jump[jump_index(cpu->rip)] =
+        (struct jump_entry){.rip = cpu->rip, .regime = cache->regime, .page_base = cpu->gpr[GPR_PAGE], .block = block};
 }
 
 /* ---- entering and leaving a block: the records around the instructions ---- */
@@ -335,8 +369,7 @@ struct block *block_find(struct cpu *cpu, bool alone)
         block = build(cpu, where, gva(va & PAGE_MASK), alone);
     if (alone)
         return block;
-    cache->jump[jump_index(cpu->rip)] =
-        (struct jump_entry){.rip = cpu->rip, .regime = cache->regime, .page_base = cpu->gpr[GPR_PAGE], .block = block};
+    remember_jump(cpu, block, gva(va));
     if (from && may_link(cpu, from, block)) {
         ((struct insn *)from)->link = block;
         COUNT(cpu->stats, BLOCKS_CHAINED);

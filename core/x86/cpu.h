@@ -108,8 +108,14 @@ struct native_return {
 /* What native code keeps in struct cpu beside the registers. */
 struct native_state {
     int64_t budget; /* instructions that may still be begun */
+    int64_t begun;  /* ... and how many they were when native code was entered */
     uint64_t scratch;
-    uint64_t host_sp; /* the VMM's stack, while native code runs */
+    /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
+    uint64_t missed_page;
+    const struct tlb_entry *missed_slot;
+    const void *retry;  /* ... and where that probe begins */
+    const void *resume; /* of an instruction that leaves: where native code goes on behind it */
+    uint64_t host_sp;   /* the VMM's stack, while native code runs */
     struct native_return *top;
     uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
     uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
@@ -198,6 +204,7 @@ struct cpu {
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
      * must leave to the run loop. */
     uint32_t user_direct;
+    uint64_t look_at; /* icount at which native code comes back to the run loop, so that the executor is asked */
     bool trapped; /* the executor has come back with the present instruction: what it does counts as an exit taken */
     const struct engine_host *host;
     struct stats *stats;
@@ -281,6 +288,11 @@ void cpu_run_next_alone(struct cpu *cpu);
  * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
  */
 bool cpu_step(struct cpu *cpu);
+/*
+ * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
+ * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.
+ */
+bool cpu_execute(struct cpu *cpu, const struct insn *in);
 /* Instructions retired before `in` (an instruction of the present block). */
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in);
 /* A REP instruction that stops before it is complete: it will go on from its own address. */

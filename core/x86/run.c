@@ -33,9 +33,10 @@ void cpu_kick(struct cpu *cpu)
 /* Instructions and accesses are counted when a block is entered: give back those from `in` on. */
 static void give_back(struct cpu *cpu, const struct insn *in)
 {
-    cpu->icount -= cpu->block->count - in->pos;
-    for (const struct insn *i = in; i <= &cpu->block->insn[cpu->block->count]; i++)
-        cpu->mem_accesses -= i->refs;
+    const struct block *block = cpu->block;
+    cpu->icount -= block->count - in->pos;
+    for (unsigned i = in->pos + 1u; i <= block->count; i++)
+        cpu->mem_accesses -= block->insn[i].refs;
 }
 
 void cpu_run_next_alone(struct cpu *cpu)
@@ -59,6 +60,20 @@ const struct insn *cpu_stop_at(struct cpu *cpu, const struct insn *in)
 {
     give_back(cpu, in);
     return end_block(cpu, cpu_rip(cpu, in));
+}
+
+/* ---- one record of a block, for translators ---- */
+
+static const struct insn *op_pause(struct cpu *cpu, const struct insn *in)
+{
+    (void)cpu;
+    return in;
+}
+
+bool cpu_execute(struct cpu *cpu, const struct insn *in)
+{
+    struct insn alone[2] = {*in, {.fn = op_pause}};
+    return in->fn(cpu, alone) == &alone[1];
 }
 
 /* What to do about an instruction that left. True: run() returns. */
@@ -199,11 +214,16 @@ bool cpu_step(struct cpu *cpu)
     return why == UNWIND_NONE;
 }
 
+#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)
 {
+    if (!cpu->executor)
+        return false;
     cpu->trapped = false;
-    return cpu->executor && cpu->executor->run(cpu);
+    cpu->look_at = cpu->icount + LOOK_EVERY;
+    return cpu->executor->run(cpu);
 }
 
 static void run_blocks(struct cpu *cpu)

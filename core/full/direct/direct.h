@@ -34,20 +34,33 @@ enum direct_policy {
     DIRECT_ADAPTIVE, /* where it is measured to pay (policy.c) */
 };
 
-/* policy.c: one address space's mode, and what was measured since it was set. */
-enum policy_mode { POLICY_TRANSLATED, POLICY_TRIAL, POLICY_DIRECT };
+/* policy.c: one address space; times in TSC ticks. */
+enum policy_mode {
+    POLICY_WAIT,   /* translated, until it is time to look */
+    POLICY_SAMPLE, /* translated, cycles are timed */
+    POLICY_TRIAL,  /* direct, cycles are timed */
+    POLICY_DIRECT, /* direct: it was faster, or cycles are so long that it must be */
+};
+#define POLICY_SAMPLES 16
 struct space_policy {
     uint64_t root;
     enum policy_mode mode;
-    unsigned exits, bursts;  /* bursts: exits but for hidden faults */
-    uint64_t ticks;          /* in the world, exits not included; TSC ticks, as are the next two */
-    uint64_t trial_at, wait; /* time of the next trial; how long to wait behind it, should it fail */
+    bool direct;                     /* the last verdict */
+    unsigned count, skipped;         /* cycles timed in this mode, and left out */
+    unsigned very_long;              /* ... one after the other */
+    uint64_t sample[POLICY_SAMPLES]; /* the last ones */
+    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better, or 0 */
+    uint64_t due, wait;              /* when to look again; how long to wait before that */
+    uint64_t traps, traps_since;     /* instructions that trapped, but for system calls and page faults */
 };
 struct policy {
     bool adaptive;
     uint64_t root;                   /* CR3 when it was last looked at */
     struct space_policy *present;    /* of that one */
-    uint64_t exit_ticks, even_ticks; /* what an exit costs; the burst that is as dear directly as translated */
+    uint64_t begin;                  /* of the present cycle; 0: it isn't one to be timed */
+    uint64_t returns, halts;         /* how often the CPU had returned from the kernel, and halted, by then */
+    bool hidden;                     /* a hidden fault was in it */
+    uint64_t exit_ticks, long_ticks; /* what an exit costs; a cycle that long is better direct in any case */
     struct space_policy space[256];  /* by root; a collision forgets the other */
 };
 
@@ -83,6 +96,10 @@ struct direct {
     struct {
         uint64_t page, cr3;
     } sensitive; /* the last page that must not run directly: software goes on there */
+    struct {
+        uint64_t rip, cr3, address;
+        enum access access;
+    } faulted; /* the last true fault: when the guest's kernel comes back from it, the access is made again */
     struct policy policy;
 };
 
@@ -124,11 +141,11 @@ void policy_init(struct direct *d, enum direct_policy policy);
 void policy_costs_known(struct direct *d);
 /* CR3 has changed. */
 void policy_new_root(struct direct *d);
-/* Shall the present address space's user code run directly? */
+/* User code is about to run: shall it run directly? */
 bool policy_wants(struct direct *d);
-/* A burst has ended, `ticks` after it began; by a hidden fault, filled in. False: this space is translated from now on,
- * its shadow is gone. */
-bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden);
+/* It has come back from the world: with a hidden fault, or with a trap. */
+void policy_hidden_fault(struct direct *d);
+void policy_trap(struct direct *d);
 
 /* ---- exits.c ---- */
 

@@ -22,6 +22,13 @@ static int alone(struct direct *d, uint64_t rip)
     return NEXT_ALONE;
 }
 
+/* The same for what need not lead into the guest's kernel. */
+static int trap(struct direct *d, uint64_t rip)
+{
+    policy_trap(d);
+    return alone(d, rip);
+}
+
 static int system_call(struct direct *d, const struct world_exit *exit)
 {
     const uint64_t next = d->regs.rip;
@@ -40,12 +47,20 @@ static int page_fault(struct direct *d, struct shadow *shadow, const struct worl
     int answer = shadow_fault(shadow, gva(exit->address), shadow_access(exit->error), why);
     switch (answer) {
     case SHADOW_MAPPED: return NEXT_ENTER;
+    case SHADOW_TRUE_FAULT:
+        d->faulted.rip = d->regs.rip;
+        d->faulted.cr3 = d->cpu->paging.cr3;
+        d->faulted.address = exit->address;
+        d->faulted.access = shadow_access(exit->error);
+        return alone(d, d->regs.rip);
+    case SHADOW_EMULATE: return trap(d, d->regs.rip);
     case SHADOW_SENSITIVE:
+        policy_trap(d);
         state_from_world(d->cpu, &d->regs);
         d->sensitive.page = d->cpu->rip & PAGE_MASK;
         d->sensitive.cr3 = d->cpu->paging.cr3;
         return NEXT_SOFTWARE;
-    default: return answer < 0 ? answer : alone(d, d->regs.rip);
+    default: return answer;
     }
 }
 
@@ -87,7 +102,7 @@ static int exception(struct direct *d, const struct direct_space *space, const s
     case VEC_DB: return debug(d);
     case VEC_BP: return breakpoint(d, space, why);
     case VEC_OF: return alone(d, d->regs.rip - 2); /* INT 4: INTO is no instruction in 64-bit mode */
-    default: return alone(d, d->regs.rip);
+    default: return trap(d, d->regs.rip);
     }
 }
 

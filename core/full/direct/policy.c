@@ -3,59 +3,168 @@
  * policy.c - where user code runs: directly, or in software, which translates it too.
  *
  * A way out of the world costs a signal and a hand-over, some microseconds, and a translated system call tens of
- * nanoseconds; while translated code computes somewhat slower than the CPU. So what decides is the length of a *burst*,
- * the time from entering the world to leaving it, whatever for. It is known exactly where code runs directly; to know
- * it where code is translated, one has to try:
+ * nanoseconds; while translated code computes more slowly than the CPU does. Which is cheaper depends on the program,
+ * on the host, and on what else the host has to do. So it is measured, on the program itself: a *cycle* lasts from one
+ * entry into user mode to the next, whatever happens in between, user code, exits, kernel. The kernel's part is the
+ * same both ways. So of two ways to run user code that one is better which makes the cycles shorter.
  *
- *     TRANSLATED --(time for a trial)--> TRIAL --(long bursts)--> DIRECT
- *          ^                               |                         |
- *          +------(short bursts: wait twice as long)----- (short bursts)
+ *     WAIT --(it is time)--> SAMPLE --(cycles timed)--> TRIAL --(shorter)--> DIRECT --(now and then, or when cycles
+ *       ^                      |                         |                     ^  have become much shorter)--> SAMPLE
+ *       +----------------------|---(not shorter)---------+                     |
+ *                              +---(cycles are very long)----------------------+
  *
- * One state for each address space, since a process mostly goes on as it has begun; new ones are translated until they
- * have been seen for a while, so that those that live briefly pay nothing. Trials are short and become rare where they
- * fail, so that they cost less than a hundredth.
+ * Compared is what is typical of some cycles, their lower quartile: one may have been long only because its code was
+ * new to the translator, or because the host gave the CPU to somebody else. Very long ones aren't compared, since from
+ * one timer interrupt to the next no way looks shorter than the other; there an exit is a trifle, and direct execution
+ * right. (Unless it keeps trapping, on RDTSC say: policy_trap.) A process that waits for others or sleeps has no cycle
+ * to be timed, and stays as it is. A verdict is looked at again soon, and later and later as it holds.
  *
- * The break-even: a burst of B in the world costs B + E there, with E for the exit, and S * B translated.
- * docs/direct.md shows how S was found and how the rule does; E is measured when the world is made.
+ * One account for each address space. New ones are translated at first: those that live briefly pay nothing. Trials
+ * that fail become rare, down to a fraction of a percent of the time.
  */
 #include "full/direct/direct.h"
+#include <stdlib.h>
 #include <x86intrin.h>
 
-#define NS_GRACE      500000  /* a new address space is translated for so long */
-#define NS_WAIT_FIRST 2000000 /* behind a failed trial; then twice as long each time, up to */
-#define NS_WAIT_MOST  64000000
-#define TRIAL_BURSTS  8
-#define TRIAL_EXITS   64 /* hidden faults included */
-#define WINDOW_EXITS  32 /* in direct mode, judged together */
-
-/* B against E: 1 / (S - 1), for a slowdown S of 1.4. */
-#define EVEN_NUMERATOR   5
-#define EVEN_DENOMINATOR 2
+#define NS_GRACE      200000  /* before the first look at an address space */
+#define NS_WAIT_FIRST 2000000 /* behind a new verdict; then twice as long each time, up to */
+#define NS_WAIT_MOST  128000000
+#define NS_LONG       500000 /* a very long cycle */
+#define VERY_LONG     2      /* so many, one after the other, aren't by accident */
+#define SKIPPED_MOST  24     /* cycles of a trial that are left out because of hidden faults: those of a beginning */
+#define BROKEN_MOST   64     /* cycles broken off by other address spaces or HLT, before a look is given up */
+#define TRAPS         32     /* judged together; */
+#define TRAP_EXITS    5      /* too many if less than so many exits' time lies between two */
 
 static uint64_t ticks_of(const struct direct *d, uint64_t ns)
 {
     return (uint64_t)((unsigned __int128)ns * d->cpu->host->tsc_hz / 1000000000u);
 }
 
-static void set_mode(struct direct *d, struct space_policy *p, enum policy_mode mode)
-{
-    p->mode = mode;
-    p->bursts = p->exits = 0;
-    p->ticks = 0;
-    d->cpu->user_direct = mode != POLICY_TRANSLATED;
-}
-
 void policy_init(struct direct *d, enum direct_policy policy)
 {
     d->policy.adaptive = policy == DIRECT_ADAPTIVE;
     d->policy.root = UINT64_MAX;
+    d->policy.long_ticks = ticks_of(d, NS_LONG);
     d->cpu->user_direct = !d->policy.adaptive;
 }
 
 void policy_costs_known(struct direct *d)
 {
     d->policy.exit_ticks = ticks_of(d, world_costs(d->pool)->exit);
-    d->policy.even_ticks = d->policy.exit_ticks * EVEN_NUMERATOR / EVEN_DENOMINATOR;
+}
+
+/* ---- modes ---- */
+
+static void set_mode(struct direct *d, struct space_policy *p, enum policy_mode mode)
+{
+    p->mode = mode;
+    p->count = p->skipped = p->very_long = 0;
+    p->traps = 0;
+    d->policy.begin = 0;                       /* a cycle belongs to one mode */
+    d->cpu->user_direct = mode != POLICY_WAIT; /* else cycles aren't seen */
+}
+
+/* What the shadow holds goes, with its traces, or the kernel would go on paying for them. */
+static void drop_shadow(struct direct *d)
+{
+    struct reason ignored;
+    struct shadow *shadow = shadow_get(d->shadows, true, &ignored);
+    if (shadow && shadow_drop(shadow, &ignored))
+        shadow_forget(d->shadows, shadow_key(shadow));
+}
+
+/* Some verdict: it holds for a while; longer if it is what was found before. */
+static void hold(struct direct *d, struct space_policy *p, bool same, uint64_t now)
+{
+    const uint64_t first = ticks_of(d, NS_WAIT_FIRST), most = ticks_of(d, NS_WAIT_MOST);
+    p->wait = !same ? first : 2 * p->wait < most ? 2 * p->wait : most;
+    p->due = now + p->wait;
+}
+
+static void give_up(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    hold(d, p, !p->direct, now);
+    p->direct = false;
+    set_mode(d, p, POLICY_WAIT);
+    drop_shadow(d);
+}
+
+static void go_direct(struct direct *d, struct space_policy *p, uint64_t best, uint64_t now)
+{
+    hold(d, p, p->direct, now);
+    p->direct = true;
+    p->best = best;
+    set_mode(d, p, POLICY_DIRECT);
+}
+
+static void keep_verdict(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    hold(d, p, true, now);
+    set_mode(d, p, p->direct ? POLICY_DIRECT : POLICY_WAIT);
+}
+
+/* What is typical of cycles in the present mode is known. */
+static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint64_t now)
+{
+    if (cycle >= d->policy.long_ticks) {
+        if (p->mode != POLICY_DIRECT)
+            go_direct(d, p, 0, now);
+    } else if (p->mode == POLICY_SAMPLE) {
+        p->translated = cycle;
+        set_mode(d, p, POLICY_TRIAL);
+    } else if (p->mode == POLICY_TRIAL && cycle < p->translated) {
+        go_direct(d, p, cycle, now);
+    } else if (p->mode == POLICY_TRIAL) {
+        give_up(d, p, now);
+    } else if (now >= p->due || cycle < p->best / 2 || !p->best) {
+        set_mode(d, p, POLICY_SAMPLE);
+    }
+    p->count = p->very_long = 0;
+}
+
+/* ---- cycles ---- */
+
+static int compare(const void *a, const void *b)
+{
+    const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, uint64_t now)
+{
+    p->sample[p->count++] = ticks;
+    p->very_long = ticks >= d->policy.long_ticks ? p->very_long + 1 : 0;
+    if (p->very_long == VERY_LONG) {
+        judge(d, p, ticks, now);
+    } else if (p->count == POLICY_SAMPLES) {
+        qsort(p->sample, p->count, sizeof(p->sample[0]), compare);
+        judge(d, p, p->sample[POLICY_SAMPLES / 4], now);
+    }
+}
+
+/* User mode has been entered, or goes on. */
+static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    struct policy *policy = &d->policy;
+    const struct exit_count *exits = d->cpu->stats->exits, *back = &exits[EXIT_INDEX_KERNEL_RETURN];
+    const uint64_t returns = back->taken + back->avoided, begin = policy->begin;
+    const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
+    const bool over = returns != policy->returns, halted = halts != policy->halts;
+    const bool overdue = now - begin >= policy->long_ticks;
+    const bool broken = !begin || halted;
+    const bool skip = policy->hidden && p->mode == POLICY_TRIAL && p->skipped < SKIPPED_MOST;
+    if (begin && !over && !overdue)
+        return;
+    policy->begin = now;
+    policy->returns = returns;
+    policy->halts = halts;
+    policy->hidden = false;
+    p->skipped += skip || broken;
+    if (!skip && !broken)
+        add_cycle(d, p, now - begin, now);
+    else if (p->mode == POLICY_SAMPLE && p->skipped > BROKEN_MOST)
+        keep_verdict(d, p, now);
 }
 
 void policy_new_root(struct direct *d)
@@ -67,9 +176,10 @@ void policy_new_root(struct direct *d)
         return;
     if (p->root != root || !p->wait)
         *p = (struct space_policy){
-            .root = root, .wait = ticks_of(d, NS_WAIT_FIRST), .trial_at = __rdtsc() + ticks_of(d, NS_GRACE)};
+            .root = root, .wait = ticks_of(d, NS_WAIT_FIRST), .due = __rdtsc() + ticks_of(d, NS_GRACE)};
     d->policy.present = p;
-    d->cpu->user_direct = p->mode != POLICY_TRANSLATED;
+    d->policy.begin = 0;
+    d->cpu->user_direct = p->mode != POLICY_WAIT;
 }
 
 bool policy_wants(struct direct *d)
@@ -77,50 +187,30 @@ bool policy_wants(struct direct *d)
     struct space_policy *p = d->policy.present;
     if (!d->policy.adaptive)
         return true;
-    if (p->mode == POLICY_TRANSLATED && __rdtsc() >= p->trial_at)
-        set_mode(d, p, POLICY_TRIAL);
-    return p->mode != POLICY_TRANSLATED;
+    const uint64_t now = __rdtsc();
+    if (p->mode != POLICY_WAIT)
+        time_cycle(d, p, now);
+    else if (now >= p->due)
+        set_mode(d, p, POLICY_SAMPLE);
+    return p->mode == POLICY_TRIAL || p->mode == POLICY_DIRECT;
 }
 
-/* Bursts are short: no more of it, for a while. What the shadow holds goes, with its traces, or kernels would pay. */
-static void give_up(struct direct *d, struct space_policy *p, struct shadow *shadow)
+void policy_hidden_fault(struct direct *d)
 {
-    struct reason ignored;
-    const uint64_t most = ticks_of(d, NS_WAIT_MOST);
-    p->trial_at = __rdtsc() + p->wait;
-    p->wait = 2 * p->wait < most ? 2 * p->wait : most;
-    set_mode(d, p, POLICY_TRANSLATED);
-    if (shadow_drop(shadow, &ignored))
-        shadow_forget(d->shadows, shadow_key(shadow));
+    d->policy.hidden = true;
 }
 
-bool policy_learn(struct direct *d, struct shadow *shadow, uint64_t ticks, bool hidden)
+void policy_trap(struct direct *d)
 {
     struct space_policy *p = d->policy.present;
     if (!d->policy.adaptive)
-        return true;
-    const uint64_t exit = d->policy.exit_ticks;
-    p->ticks += ticks > exit ? ticks - exit : 0;
-    p->exits++;
-    p->bursts += !hidden;
-    if (p->mode == POLICY_TRIAL) {
-        /* Its hidden faults are those of a beginning, and don't count unless there is no end of them. */
-        if (p->bursts < TRIAL_BURSTS && p->exits < TRIAL_EXITS && p->ticks < 2 * TRIAL_BURSTS * d->policy.even_ticks)
-            return true;
-        if (p->ticks < d->policy.even_ticks * TRIAL_BURSTS) {
-            give_up(d, p, shadow);
-            return false;
-        }
-        p->wait = ticks_of(d, NS_WAIT_FIRST);
-        set_mode(d, p, POLICY_DIRECT);
-        return true;
-    }
-    if (p->exits < WINDOW_EXITS)
-        return true;
-    if (p->ticks < d->policy.even_ticks * WINDOW_EXITS / 2) { /* half: lest it go to and fro */
-        give_up(d, p, shadow);
-        return false;
-    }
-    set_mode(d, p, POLICY_DIRECT);
-    return true;
+        return;
+    const uint64_t now = __rdtsc();
+    if (!p->traps++)
+        p->traps_since = now;
+    if (p->traps < TRAPS)
+        return;
+    if (now - p->traps_since < TRAPS * TRAP_EXITS * d->policy.exit_ticks)
+        give_up(d, p, now);
+    p->traps = 0;
 }

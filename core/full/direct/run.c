@@ -8,7 +8,6 @@
 #include "x86/insn.h"
 #include <errno.h>
 #include <stdlib.h>
-#include <x86intrin.h>
 
 #define TRIES_MAX 4 /* to make a space anew, after errors */
 
@@ -60,6 +59,16 @@ static bool go_on(struct cpu *cpu, enum next next)
     return next != NEXT_SOFTWARE;
 }
 
+/* Back at an instruction that has faulted: without this it would fault once more, because of the shadow. */
+static int fill_ahead(struct direct *d, struct shadow *shadow, struct reason *why)
+{
+    if (d->faulted.rip != d->regs.rip || d->faulted.cr3 != d->cpu->paging.cr3)
+        return 0;
+    d->faulted.rip = UINT64_MAX;
+    int answer = shadow_fill_ahead(shadow, gva(d->faulted.address), d->faulted.access, why);
+    return answer < 0 ? answer : 0;
+}
+
 /* Enters until something is to be done outside. An enum next, or -errno with why; -EAGAIN: try with a new space. */
 static int enter(struct direct *d, const struct direct_space *s, struct reason *why)
 {
@@ -67,11 +76,11 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
     struct world_exit exit;
     for (;;) {
         int err = shadow_sync(s->shadow, why);
+        if (!err)
+            err = fill_ahead(d, s->shadow, why);
         if (err)
             return err;
-        const uint64_t begin = __rdtsc();
         err = world_run(s->space, &d->regs, &exit, why);
-        const uint64_t ticks = __rdtsc() - begin;
         if (err == -EINVAL) { /* RSP in the hole, or a base that isn't canonical */
             state_from_world(cpu, &d->regs);
             return NEXT_ALONE;
@@ -79,12 +88,10 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         if (err)
             return err == -EIO ? err : -EAGAIN;
         int next = direct_exit(d, s, &exit, why);
-        if (next < 0)
-            return next;
-        bool stay = policy_learn(d, s->shadow, ticks, next == NEXT_ENTER);
         if (next != NEXT_ENTER)
             return next;
-        if (cpu->attention || !stay) {
+        policy_hidden_fault(d);
+        if (cpu->attention) {
             state_from_world(cpu, &d->regs);
             return NEXT_LOOK;
         }
@@ -146,7 +153,7 @@ int direct_create(struct cpu *cpu, enum direct_policy policy, struct reason *why
     if (!d)
         return fail(why, ENOMEM, "not enough memory for direct execution");
     *d = (struct direct){.executor = {.run = direct_run, .kick = direct_kick}, .cpu = cpu};
-    d->sensitive.page = UINT64_MAX;
+    d->sensitive.page = d->faulted.rip = UINT64_MAX;
     cpu->executor = &d->executor;
     d->scan = scan_create(cpu->host->ram, why);
     if (!d->scan || space_ops_create(d, why)) {
