@@ -207,6 +207,39 @@ static void test_stuck(void)
     rig_close(&r);
 }
 
+/* Random bytes as a kernel, its page tables and stack within its reach: whatever it does is its own affair. */
+static void test_hostile(void)
+{
+    uint64_t random = 88172645463325252;
+    unsigned ends[VM_EXIT_ERROR + 1] = {0};
+    for (unsigned round = 0; round < 60; round++) {
+        uint8_t code[256];
+        for (unsigned i = 0; i < sizeof(code); i++) {
+            random ^= random << 13, random ^= random >> 7, random ^= random << 17;
+            code[i] = (uint8_t)(random >> 24);
+        }
+        struct rig r;
+        vltest_row("round %u", round);
+        if (!rig_open(&r, code, sizeof(code), round & 1 ? FLAG_IF : 0))
+            return;
+        const struct itimerval often = {{0, 2000}, {0, 2000}}, never = {0};
+        kicked = r.engine;
+        signal(SIGALRM, kick);
+        setitimer(ITIMER_REAL, &often, NULL);
+        for (unsigned kicks = 0; kicks < 10; kicks += r.exit.kind == VM_EXIT_INTERRUPTED) {
+            full_trap.run(r.engine, &r.exit, 0);
+            if (r.exit.kind == VM_EXIT_DEATH || r.exit.kind == VM_EXIT_ERROR || r.exit.kind == VM_EXIT_SHUTDOWN ||
+                r.exit.kind == VM_EXIT_HLT)
+                break;
+        }
+        setitimer(ITIMER_REAL, &never, NULL);
+        ends[r.exit.kind]++;
+        CHECK(r.exit.kind != VM_EXIT_ERROR);
+        rig_close(&r);
+    }
+    CHECK(ends[VM_EXIT_SHUTDOWN] > 10);
+}
+
 /* Ring 3 is a space of its own: kernel pages aren't in it, and its faults are the guest's. */
 static void test_rings(void)
 {
@@ -229,6 +262,7 @@ static const struct vltest tests[] = {
     {"code that changes itself keeps its breakpoints right", test_self_modifying},
     {"an instruction across a page's end is not taken for two", test_crossing},
     {"a guest that waits for interrupts in vain dies, by name", test_stuck},
+    {"a kernel of random bytes harms nobody but itself", test_hostile},
     {"user code doesn't reach kernel pages", test_rings},
 };
 
