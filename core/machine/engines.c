@@ -19,6 +19,7 @@ const struct engine_ops *const engines[] = {
     &full_bt_direct,
     &full_static,
     &full_static_fresh,
+    &full_trap,
     &para_direct,
     &emulate_unicorn,
     &hwassist_kvm,

@@ -285,6 +285,11 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 /* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
 void cpu_run_next_alone(struct cpu *cpu);
 /*
+ * For executors: the interpreter executes the next instruction now. False if it did not come to its end; then the run
+ * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
+ */
+bool cpu_step(struct cpu *cpu);
+/*
  * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
  * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.
  */
