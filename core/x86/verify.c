@@ -128,11 +128,11 @@ const struct insn *op_lldt(struct cpu *cpu, const struct insn *in)
 {
     require_selectors(cpu, in);
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     uint16_t selector = (uint16_t)rm_read(cpu, in, 2);
     struct segment_reg s = segment_null(selector, 0);
     if (!selector_null(selector))
         s = system_segment(cpu, in, selector, system_descriptor(cpu, in, selector, BIT(SYS_LDT)));
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     cpu->seg[SEG_LDTR] = s;
     return in + 1;
 }
@@ -141,6 +141,7 @@ const struct insn *op_ltr(struct cpu *cpu, const struct insn *in)
 {
     require_selectors(cpu, in);
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     uint16_t selector = (uint16_t)rm_read(cpu, in, 2);
     if (selector_null(selector))
         cpu_raise_error(cpu, in, VEC_GP, 0);
@@ -148,7 +149,6 @@ const struct insn *op_ltr(struct cpu *cpu, const struct insn *in)
     uint64_t raw = system_descriptor(cpu, in, selector, types);
     struct segment_reg s = system_segment(cpu, in, selector, raw);
     descriptor_set_type(cpu, in, selector, raw, desc_type(raw) | SYS_TSS_BUSY);
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     s.attr |= SYS_TSS_BUSY;
     cpu->seg[SEG_TR] = s;
     return in + 1;
@@ -159,8 +159,8 @@ static const struct insn *store_selector(struct cpu *cpu, const struct insn *in,
     require_selectors(cpu, in);
     if ((cpu->paging.cr4 & CR4_UMIP) && cpu->cpl > 0)
         cpu_raise_error(cpu, in, VEC_GP, 0);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     rm_write(cpu, in, in->flags & INSN_MEM ? 2 : in->opsize, cpu->seg[seg].selector);
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     return in + 1;
 }
 
