@@ -31,12 +31,15 @@ struct path {
     struct {
         gpa_t at;
         uint64_t entry;
+        gpa_t guest;    /* with EPT: `at` is host-physical, and this what it was before */
+        bool locked;    /* EPT forbids to write it */
     } step[LEVELS_MAX]; /* in the order of the walk; the last one maps the page */
     unsigned steps;
     unsigned page_shift;
     uint64_t frame;              /* of the whole page, 4 KiB or larger */
     bool user, writable, noexec; /* combined over the levels */
     uint32_t error;              /* PF_PRESENT and PF_RSVD of a walk that ended early */
+    struct translation *out;     /* keeps the books of the second dimension */
 };
 
 /* Bits first..last set; none when first > last. */
@@ -128,11 +131,57 @@ static bool root_of(const struct paging *paging, enum format format, uint64_t at
     }
 }
 
+/* ---- the second dimension ---- */
+
+#define QUALIFICATION_LINEAR 0x080u /* the access was to a linear address */
+#define QUALIFICATION_FINAL  0x100u /* to what it translates to, not to a table on the way */
+
+static bool ends_in_ept(struct translation *out, enum ept_outcome how, gpa_t guest, unsigned access, unsigned permitted,
+                        uint64_t where)
+{
+    out->ept = how;
+    out->guest = guest;
+    out->ept_qualification = access | permitted << 3 | QUALIFICATION_LINEAR | where;
+    return false;
+}
+
+/* Guest-physical to host-physical. False: the walk ends here. Without EPT nothing changes. */
+static bool through_ept(const struct paging *paging, const struct ram *ram, struct translation *out, gpa_t *at,
+                        unsigned access, uint64_t where, unsigned *permitted)
+{
+    struct ept_path second;
+    *permitted = EPT_RWX;
+    if (likely(!paging->eptp))
+        return true;
+    enum ept_outcome how = ept_walk(ram, paging->eptp, paging->maxphyaddr, *at, access, &second);
+    out->ept_refs += second.refs;
+    if (how != EPT_OK)
+        return ends_in_ept(out, how, *at, access, second.permitted, where);
+    *permitted = second.clean ? second.permitted & ~(unsigned)EPT_WRITE : second.permitted;
+    *at = second.host;
+    return true;
+}
+
+/* With accessed and dirty flags in EPT, reading a guest's table counts as writing it (SDM 3, 30.3.3.2). */
+static bool table_through_ept(const struct paging *paging, const struct ram *ram, struct path *path, gpa_t *place)
+{
+    unsigned permitted;
+    unsigned access = paging->eptp & EPTP_AD ? EPT_READ | EPT_WRITE : EPT_READ;
+    path->step[path->steps].guest = *place;
+    if (!through_ept(paging, ram, path->out, place, access, 0, &permitted))
+        return false;
+    path->step[path->steps].locked = !(permitted & EPT_WRITE);
+    return true;
+}
+
+/* ---- the first ---- */
+
 /* Goes down the tables. False: the way ends early, with path->error. */
-static bool follow(const struct paging *paging, const struct ram *ram, uint64_t at, struct path *path)
+static bool follow(const struct paging *paging, const struct ram *ram, uint64_t at, struct path *path,
+                   struct translation *out)
 {
     enum format format = format_of(paging);
-    *path = (struct path){.page_shift = PAGE_SHIFT, .user = true, .writable = true};
+    *path = (struct path){.page_shift = PAGE_SHIFT, .user = true, .writable = true, .out = out};
     if (format == FORMAT_NONE) {
         path->frame = at & PAGE_MASK;
         return true;
@@ -146,6 +195,8 @@ static bool follow(const struct paging *paging, const struct ram *ram, uint64_t 
     for (;; shift -= index_bits) {
         uint64_t index = at >> shift & bits(0, index_bits - 1);
         gpa_t place = gpa((table & bits(12, 51)) + index * size);
+        if (!table_through_ept(paging, ram, path, &place))
+            return false;
         uint64_t entry = read_entry(ram, place, size);
         path->step[path->steps].at = place;
         path->step[path->steps++].entry = entry;
@@ -197,6 +248,10 @@ static bool mark(const struct paging *paging, const struct ram *ram, struct path
         uint64_t *entry = &path->step[i].entry;
         if ((*entry & set) == set)
             continue;
+        if (path->step[i].locked) {
+            ends_in_ept(path->out, EPT_VIOLATION, path->step[i].guest, EPT_WRITE, EPT_READ, 0);
+            return true;
+        }
         if (!update_entry(ram, path->step[i].at, size, *entry, set))
             return false;
         *entry |= set;
@@ -235,8 +290,10 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
     bool mapped, allowed;
     *out = (struct translation){0};
     do {
-        mapped = follow(paging, ram, at, &path);
+        mapped = follow(paging, ram, at, &path, out);
         out->refs += path.steps;
+        if (out->ept != EPT_OK)
+            return false;
         allowed = mapped && permitted(paging, &path, access, who);
         if (!allowed) {
             out->error_code = fault_code(paging, mapped ? PF_PRESENT : path.error, access, who);
@@ -244,11 +301,16 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
         }
     } while (!mark(paging, ram, &path, access));
 
-    out->gpa = address_in(&path, at);
+    static const unsigned needs[] = {
+        [ACCESS_READ] = EPT_READ, [ACCESS_WRITE] = EPT_WRITE, [ACCESS_FETCH] = EPT_EXECUTE};
+    unsigned rwx;
+    out->guest = out->gpa = address_in(&path, at);
+    if (out->ept != EPT_OK || !through_ept(paging, ram, out, &out->gpa, needs[access], QUALIFICATION_FINAL, &rwx))
+        return false;
     out->page_shift = path.page_shift;
-    out->readable = permitted(paging, &path, ACCESS_READ, who);
-    out->writable = (leaf_of(&path) & ENTRY_D) && permitted(paging, &path, ACCESS_WRITE, who);
-    out->executable = permitted(paging, &path, ACCESS_FETCH, who);
+    out->readable = (rwx & EPT_READ) && permitted(paging, &path, ACCESS_READ, who);
+    out->writable = (rwx & EPT_WRITE) && (leaf_of(&path) & ENTRY_D) && permitted(paging, &path, ACCESS_WRITE, who);
+    out->executable = (rwx & EPT_EXECUTE) && permitted(paging, &path, ACCESS_FETCH, who);
     out->global = path.steps && (leaf_of(&path) & ENTRY_G) && (paging->cr4 & CR4_PGE);
     return true;
 }
@@ -258,7 +320,7 @@ bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t address,
     const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
     struct path path;
     *out = (struct translation){0};
-    bool mapped = follow(paging, ram, at, &path);
+    bool mapped = follow(paging, ram, at, &path, out);
     out->refs = path.steps;
     out->error_code = path.error;
     if (!mapped)
@@ -277,7 +339,12 @@ bool mmu_load_pdptes(struct paging *paging, const struct ram *ram)
     const uint64_t reserved = bits(1, 2) | bits(5, 8) | bits(paging->maxphyaddr, 63); /* SDM 3, table 4-8 */
     uint64_t loaded[4];
     for (unsigned i = 0; i < 4; i++) {
-        loaded[i] = read_entry(ram, gpa((paging->cr3 & bits(5, 31)) + i * 8), 8);
+        struct translation second = {0};
+        unsigned permitted;
+        gpa_t at = gpa((paging->cr3 & bits(5, 31)) + i * 8);
+        if (!through_ept(paging, ram, &second, &at, EPT_READ, 0, &permitted))
+            return false;
+        loaded[i] = read_entry(ram, at, 8);
         if ((loaded[i] & PDPTE_PRESENT) && (loaded[i] & reserved))
             return false;
     }

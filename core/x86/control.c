@@ -20,6 +20,8 @@ static bool pae_paging(const struct paging *p)
 /* Takes over a new set of paging registers; with PAE paging the four pointers are read now (SDM 3, 4.4.1). */
 static void use_paging(struct cpu *cpu, const struct insn *in, struct paging *next, bool reload)
 {
+    if (reload && pae_paging(next) && next->eptp)
+        mem_second_level(cpu, in, gpa(next->cr3 & 0xffffffe0));
     if (reload && pae_paging(next) && !mmu_load_pdptes(next, cpu->host->ram))
         refuse(cpu, in);
     cpu->paging = *next;

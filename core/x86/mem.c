@@ -7,6 +7,7 @@
 #include "x86/mem.h"
 #include "x86/block.h"
 #include "x86/fetch.h"
+#include "x86/nonroot.h"
 #include <errno.h>
 
 /* ---- translation ---- */
@@ -29,6 +30,9 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     COUNT(cpu->stats, TLB_MISSES);
     bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), &t);
     cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
+    cpu->stats->counter[COUNTER_EPT_REFS] += t.ept_refs;
+    if (unlikely(t.ept != EPT_OK))
+        cpu->nonroot->second_level(cpu, in, at, &t);
     if (!mapped)
         cpu_raise_pf(cpu, in, at, t.error_code);
 
@@ -47,6 +51,15 @@ static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum ac
     e->write = host && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
     return t.gpa;
+}
+
+void mem_second_level(struct cpu *cpu, const struct insn *in, gpa_t at)
+{
+    struct ept_path path;
+    struct translation t = {.guest = at, .ept_qualification = EPT_READ};
+    t.ept = ept_walk(cpu->host->ram, cpu->paging.eptp, cpu->paging.maxphyaddr, at, EPT_READ, &path);
+    if (t.ept != EPT_OK)
+        cpu->nonroot->second_level(cpu, in, gva(0), &t);
 }
 
 gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)

@@ -49,6 +49,9 @@ void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to
 void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
                     enum mem_purpose purpose);
 
+/* Can this guest-physical address be read through EPT? If not, it exits: for the PAE pointers, which CR3 names. */
+void mem_second_level(struct cpu *cpu, const struct insn *in, gpa_t at);
+
 /* Checks that `size` bytes can be written (faults as the write would) without writing: for instructions with more
  * stores. */
 void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size);
