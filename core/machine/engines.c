@@ -15,6 +15,7 @@ const struct engine_ops *const engines[] = {
     &emulate_interp,
     &full_bt,
     &emulate_unicorn,
+    &hwassist_vtx,
     NULL,
 };
 

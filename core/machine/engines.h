@@ -9,5 +9,6 @@
 
 extern const struct engine_ops emulate_interp, full_bt;
 extern const struct engine_ops emulate_unicorn;
+extern const struct engine_ops hwassist_vtx, hwassist_vtx_shadow;
 
 #endif

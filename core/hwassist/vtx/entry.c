@@ -127,12 +127,9 @@ static void inject(struct vmx *vmx)
 {
     uint32_t info = (uint32_t)vmcs_get(vmx->vmcs, ENTRY_INTERRUPTION), type = (info & INTERRUPTION_TYPE) >> 8;
     bool injects = info & INTERRUPTION_VALID;
-    vmx->trap_boundary = injects ? 0 : 1;
-    if (!injects ||
-        type == INTERRUPTION_OTHER) { /* the latter: a monitor trap is pending, as if the flag had been set */
-        vmx->trap_boundary = injects ? 0 : 1;
+    vmx->trap_boundary = injects && (type == INTERRUPTION_OTHER || cpu_control(vmx, CPU_MONITOR_TRAP)) ? 0 : 1;
+    if (!injects || type == INTERRUPTION_OTHER) /* the latter: a monitor trap is pending */
         return;
-    }
     bool software = type >= EVENT_SOFTWARE;
     vmx->cpu->event = (struct pending_event){
         .valid = true,

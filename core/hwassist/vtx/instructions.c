@@ -243,6 +243,11 @@ void vmx_interrupt(struct vmx *vmx)
     cpu_kick(vmx->cpu);
 }
 
+bool vmx_take_interrupt(struct vmx *vmx)
+{
+    return __atomic_fetch_and(&vmx->cpu->attention, ~(uint32_t)ATTENTION_KICK, __ATOMIC_SEQ_CST) & ATTENTION_KICK;
+}
+
 void vmx_memory_written(struct vmx *vmx, gpa_t at, uint64_t len)
 {
     cpu_ram_written(vmx->cpu, at, len);

@@ -54,7 +54,7 @@ struct vmx {
 
     struct vm_exiting exit;
     uint64_t timer_end;     /* the preemption timer: TSC at which it runs out */
-    unsigned trap_boundary; /* monitor trap flag: instruction boundaries that don't exit yet */
+    unsigned trap_boundary; /* monitor trap: how many instruction boundaries don't exit yet */
     struct {
         uint16_t vpid;
         uint64_t eptp;

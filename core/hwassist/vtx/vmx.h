@@ -101,6 +101,8 @@ void fxrstor(struct vmx *vmx, const struct fpu_state *state);
 
 /* A physical interrupt: the guest exits soon (reason 1). From any thread or signal handler. */
 void vmx_interrupt(struct vmx *vmx);
+/* In root operation the interrupt comes to root code itself: was there one? It is taken by asking. */
+bool vmx_take_interrupt(struct vmx *vmx);
 /* Somebody else wrote these bytes of physical memory (root code, a device): decoded copies are stale. */
 void vmx_memory_written(struct vmx *vmx, gpa_t at, uint64_t len);
 /* Instructions that guest code has retired; root code that carries one out for the guest says so. */
