@@ -27,15 +27,15 @@ static void destroy(struct engine *engine)
     if (!vcpu)
         return;
     emulator_destroy(vcpu->emulator);
-    shadow_destroy(vcpu->shadow);
+    vtx_shadow_destroy(vcpu->shadow);
     vmx_destroy(vcpu->vmx);
-    memory_destroy(vcpu);
+    physical_destroy(vcpu);
     free(vcpu);
 }
 
 static int build(struct vcpu *vcpu, bool ept, struct reason *why)
 {
-    int error = memory_create(vcpu, why);
+    int error = physical_create(vcpu, why);
     if (error)
         return error;
     vcpu->platform = *vcpu->machine;
@@ -46,7 +46,7 @@ static int build(struct vcpu *vcpu, bool ept, struct reason *why)
     vcpu->emulator = vcpu->vmx ? emulator_create(vcpu, why) : NULL;
     if (!vcpu->emulator)
         return -ENOMEM;
-    if (!ept && !(vcpu->shadow = shadow_create(vcpu, why)))
+    if (!ept && !(vcpu->shadow = vtx_shadow_create(vcpu, why)))
         return -ENOMEM;
     error = setup_vmx(vcpu, ept, why);
     if (error)

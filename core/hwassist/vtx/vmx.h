@@ -85,7 +85,7 @@ enum vmx_result invvpid(struct vmx *vmx, unsigned type, uint64_t vpid, gva_t lin
 /* VMX_GP: no such register, or no such value. */
 enum vmx_result rdmsr(struct vmx *vmx, uint32_t msr, uint64_t *value);
 enum vmx_result wrmsr(struct vmx *vmx, uint32_t msr, uint64_t value);
-struct cpuid_leaf cpuid(struct vmx *vmx, uint32_t leaf, uint32_t subleaf);
+struct cpuid_leaf root_cpuid(struct vmx *vmx, uint32_t leaf, uint32_t subleaf);
 uint64_t rdtsc(struct vmx *vmx);
 
 /* The sixteen general registers (RSP is the VMCS' affair), CR2 and CR8, DR0 to DR3 and DR6, x87 and SSE. */

@@ -28,7 +28,7 @@ static enum handled leave(struct vcpu *vcpu, enum vm_exit_kind kind)
 /* The guest sees the processor's leaves, without what it is not given. */
 static enum handled on_cpuid(struct vcpu *vcpu)
 {
-    struct cpuid_leaf leaf = cpuid(vcpu->vmx, (uint32_t)vcpu->gpr[RAX], (uint32_t)vcpu->gpr[RCX]);
+    struct cpuid_leaf leaf = root_cpuid(vcpu->vmx, (uint32_t)vcpu->gpr[RAX], (uint32_t)vcpu->gpr[RCX]);
     if ((uint32_t)vcpu->gpr[RAX] == 1) {
         leaf.ecx &= ~CPUID_1_ECX_VMX;
         if (!(vcpu->apic_base & APIC_BASE_ENABLE))
@@ -122,9 +122,9 @@ static enum handled on_cr_access(struct vcpu *vcpu)
     if (cr == 8)
         return on_cr8(vcpu, mov_to, gpr);
     if (cr == 3 && mov_to)
-        return shadow_mov_to_cr3(vcpu, vcpu->gpr[gpr]);
+        return vtx_shadow_mov_to_cr3(vcpu, vcpu->gpr[gpr]);
     if (cr == 3 && mov_from) {
-        vcpu->gpr[gpr] = shadow_cr3(vcpu);
+        vcpu->gpr[gpr] = vtx_shadow_cr3(vcpu);
         return done(vcpu);
     }
     return emulate(vcpu); /* CR0 and CR4 in bits that the host owns: modes change, which has many consequences */
@@ -132,7 +132,7 @@ static enum handled on_cr_access(struct vcpu *vcpu)
 
 static enum handled on_invlpg(struct vcpu *vcpu)
 {
-    return shadow_invlpg(vcpu, gva(rd(vcpu, VMCS_EXIT_QUALIFICATION)));
+    return vtx_shadow_invlpg(vcpu, gva(rd(vcpu, VMCS_EXIT_QUALIFICATION)));
 }
 
 /* ---- memory ---- */
@@ -152,7 +152,7 @@ static enum handled on_ept_violation(struct vcpu *vcpu)
 /* Only page faults are intercepted, and only without EPT. */
 static enum handled on_exception(struct vcpu *vcpu)
 {
-    return shadow_page_fault(vcpu);
+    return vtx_shadow_page_fault(vcpu);
 }
 
 /* ---- what comes from outside ---- */

@@ -22,7 +22,7 @@
 #define GUEST_BASE (UINT64_C(1) << 30) /* host-physical address of guest-physical 0 */
 
 struct emulator; /* emulate.c */
-struct shadow;   /* shadow.c */
+struct vtx_shadow;   /* shadow.c */
 
 /* The machine's CPU. */
 struct vcpu {
@@ -34,7 +34,7 @@ struct vcpu {
 
     gpa_t vmcs, msr_bitmap;
     uint64_t eptp;         /* 0: without EPT */
-    struct shadow *shadow; /* without EPT: shadow page tables */
+    struct vtx_shadow *shadow; /* without EPT: shadow page tables */
     bool launched;
     uint32_t cpu_controls; /* as last written to the VMCS */
 
@@ -74,8 +74,8 @@ static inline void wr(struct vcpu *vcpu, enum vmcs_field field, uint64_t value)
 }
 
 /* ---- memory.c ---- */
-int memory_create(struct vcpu *vcpu, struct reason *why) MUST_CHECK;
-void memory_destroy(struct vcpu *vcpu);
+int physical_create(struct vcpu *vcpu, struct reason *why) MUST_CHECK;
+void physical_destroy(struct vcpu *vcpu);
 /* A zeroed page of the hypervisor's memory, and the pointer to a page. */
 gpa_t page_new(struct vcpu *vcpu);
 void *page_at(const struct vcpu *vcpu, gpa_t at);
@@ -124,14 +124,14 @@ void emulator_inject(struct vcpu *vcpu, uint8_t vector);
 int emulator_check_state(struct vcpu *vcpu, const struct cpu_state *state, struct reason *why) MUST_CHECK;
 
 /* ---- shadow.c ---- */
-struct shadow *shadow_create(struct vcpu *vcpu, struct reason *why);
-void shadow_destroy(struct shadow *shadow);
-enum handled shadow_page_fault(struct vcpu *vcpu);
-enum handled shadow_mov_to_cr3(struct vcpu *vcpu, uint64_t value);
-enum handled shadow_invlpg(struct vcpu *vcpu, gva_t at);
-void shadow_load_state(struct vcpu *vcpu, const struct cpu_state *state);
-uint64_t shadow_cr3(const struct vcpu *vcpu);
-bool shadow_enterable(struct vcpu *vcpu);
+struct vtx_shadow *vtx_shadow_create(struct vcpu *vcpu, struct reason *why);
+void vtx_shadow_destroy(struct vtx_shadow *shadow);
+enum handled vtx_shadow_page_fault(struct vcpu *vcpu);
+enum handled vtx_shadow_mov_to_cr3(struct vcpu *vcpu, uint64_t value);
+enum handled vtx_shadow_invlpg(struct vcpu *vcpu, gva_t at);
+void vtx_shadow_load_state(struct vcpu *vcpu, const struct cpu_state *state);
+uint64_t vtx_shadow_cr3(const struct vcpu *vcpu);
+bool vtx_shadow_enterable(struct vcpu *vcpu);
 
 /* ---- state.c ---- */
 void vcpu_get_state(struct vcpu *vcpu, struct cpu_state *state);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-int memory_create(struct vcpu *vcpu, struct reason *why)
+int physical_create(struct vcpu *vcpu, struct reason *why)
 {
     const struct ram *ram = vcpu->machine->ram;
     uint64_t size = GUEST_BASE + ram->size;
@@ -29,7 +29,7 @@ int memory_create(struct vcpu *vcpu, struct reason *why)
     return 0;
 }
 
-void memory_destroy(struct vcpu *vcpu)
+void physical_destroy(struct vcpu *vcpu)
 {
     if (vcpu->physical.base)
         munmap(vcpu->physical.base, vcpu->physical.size);

@@ -176,7 +176,7 @@ static enum handled turn(struct vcpu *vcpu)
         return back_to_machine(vcpu, VM_EXIT_HLT);
     if (vcpu->limit && vmx_retired(vcpu->vmx) >= vcpu->limit && !vcpu->event.valid)
         return back_to_machine(vcpu, VM_EXIT_INTERRUPTED);
-    if (vcpu->shadow && !shadow_enterable(vcpu))
+    if (vcpu->shadow && !vtx_shadow_enterable(vcpu))
         return emulate(vcpu);
     return enter_guest(vcpu);
 }

@@ -44,7 +44,7 @@ static void set_control_registers(struct vcpu *vcpu, const struct cpu_state *s)
     uint64_t entry = rd(vcpu, VMCS_ENTRY_CONTROLS) & ~(uint64_t)ENTRY_IA32E;
     wr(vcpu, VMCS_ENTRY_CONTROLS, entry | (s->efer & EFER_LMA ? ENTRY_IA32E : 0));
     if (vcpu->shadow) {
-        shadow_load_state(vcpu, s);
+        vtx_shadow_load_state(vcpu, s);
         return;
     }
     wr(vcpu, VMCS_GUEST_CR0, (s->cr0 & ~(CR0_CD | CR0_NW)) | CR0_NE);
@@ -111,7 +111,7 @@ void vcpu_get_state(struct vcpu *vcpu, struct cpu_state *s)
     s->idtr = (struct table_reg){rd(vcpu, VMCS_GUEST_IDTR_BASE), (uint16_t)rd(vcpu, VMCS_GUEST_IDTR_LIMIT)};
     s->cr0 = seen(vcpu, VMCS_GUEST_CR0, VMCS_CR0_MASK, VMCS_CR0_SHADOW);
     s->cr2 = *registers.cr2;
-    s->cr3 = vcpu->shadow ? shadow_cr3(vcpu) : rd(vcpu, VMCS_GUEST_CR3);
+    s->cr3 = vcpu->shadow ? vtx_shadow_cr3(vcpu) : rd(vcpu, VMCS_GUEST_CR3);
     s->cr4 = seen(vcpu, VMCS_GUEST_CR4, VMCS_CR4_MASK, VMCS_CR4_SHADOW);
     s->cr8 = vcpu->cr8;
     memcpy(s->dr, registers.dr, sizeof(s->dr));
