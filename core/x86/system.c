@@ -201,6 +201,7 @@ static insn_fn *const handlers[] = {
 static bool select_system(const struct decoded *d, struct insn *in)
 {
     in->opsize = operand_width(d);
+    in->op = (uint8_t)d->arg;
     in->fn = handlers[d->z.mnemonic];
     return true;
 }
@@ -244,10 +245,10 @@ const struct family_row family_system[] = {
     {ZYDIS_MNEMONIC_RDTSC, select_system, 0},
     {ZYDIS_MNEMONIC_RDTSCP, select_system, 0},
     {ZYDIS_MNEMONIC_RDPMC, select_last, 0},
-    {ZYDIS_MNEMONIC_LGDT, select_system, 0},
-    {ZYDIS_MNEMONIC_LIDT, select_system, 0},
-    {ZYDIS_MNEMONIC_SGDT, select_system, 0},
-    {ZYDIS_MNEMONIC_SIDT, select_system, 0},
+    {ZYDIS_MNEMONIC_SGDT, select_system, 0}, /* the numbers are VT-x's, for who intercepts them (SDM 3, 28.2.5) */
+    {ZYDIS_MNEMONIC_SIDT, select_system, 1},
+    {ZYDIS_MNEMONIC_LGDT, select_system, 2},
+    {ZYDIS_MNEMONIC_LIDT, select_system, 3},
     {ZYDIS_MNEMONIC_WBINVD, select_system, 0},
     {ZYDIS_MNEMONIC_INVD, select_system, 0},
     {ZYDIS_MNEMONIC_CPUID, select_system, 0},

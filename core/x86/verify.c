@@ -181,13 +181,14 @@ bool select_verify(const struct decoded *d, struct insn *in)
     static const struct {
         unsigned mnemonic;
         insn_fn *fn;
+        uint8_t op; /* for who intercepts it: VT-x's number of the instruction (SDM 3, 28.2.5) */
     } handlers[] = {
-        {ZYDIS_MNEMONIC_LAR, op_lar},   {ZYDIS_MNEMONIC_LSL, op_lsl},   {ZYDIS_MNEMONIC_VERR, op_verr},
-        {ZYDIS_MNEMONIC_VERW, op_verw}, {ZYDIS_MNEMONIC_ARPL, op_arpl}, {ZYDIS_MNEMONIC_LLDT, op_lldt},
-        {ZYDIS_MNEMONIC_LTR, op_ltr},   {ZYDIS_MNEMONIC_SLDT, op_sldt}, {ZYDIS_MNEMONIC_STR, op_str},
+        {ZYDIS_MNEMONIC_LAR, op_lar, 0},   {ZYDIS_MNEMONIC_LSL, op_lsl, 0},   {ZYDIS_MNEMONIC_VERR, op_verr, 0},
+        {ZYDIS_MNEMONIC_VERW, op_verw, 0}, {ZYDIS_MNEMONIC_ARPL, op_arpl, 0}, {ZYDIS_MNEMONIC_LLDT, op_lldt, 2},
+        {ZYDIS_MNEMONIC_LTR, op_ltr, 3},   {ZYDIS_MNEMONIC_SLDT, op_sldt, 0}, {ZYDIS_MNEMONIC_STR, op_str, 1},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(handlers); i++)
         if (handlers[i].mnemonic == d->arg)
-            in->fn = handlers[i].fn;
+            in->fn = handlers[i].fn, in->op = handlers[i].op;
     return true;
 }
