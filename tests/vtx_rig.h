@@ -10,7 +10,7 @@
 #define VIRTLAB_TESTS_VTX_RIG_H
 
 #include "hwassist/vtx/vmx.h"
-#include "mmu/ept.h"
+#include "mmu/walk.h"
 #include "vltest.h"
 
 #define RIG_MEMORY (UINT64_C(16) << 20)

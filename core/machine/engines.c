@@ -16,6 +16,7 @@ const struct engine_ops *const engines[] = {
     &full_bt,
     &emulate_unicorn,
     &hwassist_vtx,
+    &hwassist_vtx_shadow,
     NULL,
 };
 

@@ -308,6 +308,9 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
     if (out->ept != EPT_OK || !through_ept(paging, ram, out, &out->gpa, needs[access], QUALIFICATION_FINAL, &rwx))
         return false;
     out->page_shift = path.page_shift;
+    out->maps_user = path.user;
+    out->maps_write = path.writable && (leaf_of(&path) & ENTRY_D);
+    out->maps_fetch = !path.noexec;
     out->readable = (rwx & EPT_READ) && permitted(paging, &path, ACCESS_READ, who);
     out->writable = (rwx & EPT_WRITE) && (leaf_of(&path) & ENTRY_D) && permitted(paging, &path, ACCESS_WRITE, who);
     out->executable = (rwx & EPT_EXECUTE) && permitted(paging, &path, ACCESS_FETCH, who);

@@ -37,6 +37,8 @@ struct translation {
     bool executable;     /* by this kind of accessor */
     bool readable;       /* by this kind of accessor */
     bool global;
+    bool maps_user, maps_write,
+        maps_fetch;      /* the mapping's own rights, for whoever copies it: U/S; R/W and dirty; XD */
     unsigned refs;       /* entries of the (guest's) tables read */
     uint32_t error_code; /* when the walk failed: of the #PF */
 

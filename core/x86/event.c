@@ -78,19 +78,20 @@ static enum unwind attempt(struct cpu *cpu, const struct pending_event *event)
     }
 }
 
-static void count(struct cpu *cpu, const struct pending_event *event)
+/* `avoided`: it came to the guest without a hypervisor, where hardware virtualization would or could have one. */
+static void count(struct cpu *cpu, const struct pending_event *event, bool avoided)
 {
     if (event->type == EVENT_EXTERNAL) {
         COUNT(cpu->stats, INTERRUPTS);
-        COUNT_AVOIDED(cpu->stats, EXTERNAL_INTERRUPT);
+        cpu->stats->exits[EXIT_INDEX_EXTERNAL_INTERRUPT].avoided += avoided;
         return;
     }
     COUNT(cpu->stats, EXCEPTIONS);
     if (event->type == EVENT_EXCEPTION && event->vector == VEC_PF) {
         COUNT(cpu->stats, TRUE_FAULTS);
-        COUNT_AVOIDED(cpu->stats, TRUE_FAULT);
+        cpu->stats->exits[EXIT_INDEX_TRUE_FAULT].avoided += avoided;
     } else {
-        COUNT_AVOIDED(cpu->stats, EXCEPTION);
+        cpu->stats->exits[EXIT_INDEX_EXCEPTION].avoided += avoided;
     }
 }
 
@@ -132,7 +133,7 @@ enum delivery cpu_deliver(struct cpu *cpu)
     jmp_buf outer;
     struct pending_event event = cpu->event;
     enum unwind how = UNWIND_NONE;
-    const bool single = cpu->single;
+    const bool single = cpu->single, injected = cpu->nonroot && cpu->nonroot->injected;
     memcpy(&outer, &cpu->unwind, sizeof(outer));
     cpu->single = true; /* no block runs: stores to code pages and devices are simply done */
     bool alive = true, exits = first_exits(cpu, &event);
@@ -159,7 +160,7 @@ enum delivery cpu_deliver(struct cpu *cpu)
         longjmp(cpu->unwind, (int)how);
     if (cpu->nonroot)
         cpu->nonroot->vectoring.valid = false;
-    count(cpu, &event);
+    count(cpu, &event, !injected);
     cpu->event.valid = false;
     cpu->interrupt_shadow = false;
     cpu->halted = false;

@@ -169,7 +169,8 @@ static void wait_for_interrupt(struct vmx *vmx)
 static void came_back(struct vmx *vmx, struct vm_exit *bus, bool slice_over)
 {
     switch (bus->kind) {
-    case VM_EXIT_SHUTDOWN:
+    case VM_EXIT_SHUTDOWN: /* not seen as happening during a delivery (28.2.4) */
+        vmx->nonroot.vectoring.valid = false;
         vmx->exit =
             (struct vm_exiting){.pending = true, .reason = EXIT_TRIPLE_FAULT, .counted = EXIT_INDEX_TRIPLE_FAULT};
         return;

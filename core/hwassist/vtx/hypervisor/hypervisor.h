@@ -21,8 +21,8 @@
 
 #define GUEST_BASE (UINT64_C(1) << 30) /* host-physical address of guest-physical 0 */
 
-struct emulator; /* emulate.c */
-struct vtx_shadow;   /* shadow.c */
+struct emulator;   /* emulate.c */
+struct vtx_shadow; /* shadow.c */
 
 /* The machine's CPU. */
 struct vcpu {
@@ -33,7 +33,7 @@ struct vcpu {
     uint64_t next_page; /* of the hypervisor's own memory, the first not given out */
 
     gpa_t vmcs, msr_bitmap;
-    uint64_t eptp;         /* 0: without EPT */
+    uint64_t eptp;             /* 0: without EPT */
     struct vtx_shadow *shadow; /* without EPT: shadow page tables */
     bool launched;
     uint32_t cpu_controls; /* as last written to the VMCS */
