@@ -12,12 +12,11 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    &emulate_interp,
-    &full_bt,
-    &emulate_unicorn,
-    &hwassist_vtx,
-    &hwassist_vtx_shadow,
-    NULL,
+    /* clang-format off: one a line */
+    &emulate_interp,     &full_bt,         &full_static,         &full_static_fresh,
+    &para_direct,        &emulate_unicorn, &hwassist_kvm,        &hwassist_kvm_host,
+    &hwassist_kvm_ring3, &hwassist_vtx,    &hwassist_vtx_shadow, NULL,
+    /* clang-format on */
 };
 
 /* The engine or technique whose name is nearest to `name`, or NULL when none is near. */

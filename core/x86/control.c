@@ -206,7 +206,7 @@ static const struct insn *op_smsw(struct cpu *cpu, const struct insn *in)
 {
     if ((cpu->paging.cr4 & CR4_UMIP) && cpu->cpl > 0)
         refuse(cpu, in);
-    COUNT_AVOIDED(cpu->stats, CR_ACCESS); /* VT-x never intercepts it, but has it read the shadow */
+    cpu_count_sensitive(cpu, EXIT_INDEX_CR_ACCESS); /* VT-x never intercepts it, but has it read the shadow */
     rm_write(cpu, in, in->flags & INSN_MEM ? 2 : in->opsize, cpu_cr0_seen(cpu));
     return in + 1;
 }

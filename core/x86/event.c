@@ -78,20 +78,26 @@ static enum unwind attempt(struct cpu *cpu, const struct pending_event *event)
     }
 }
 
-/* `avoided`: it came to the guest without a hypervisor, where hardware virtualization would or could have one. */
-static void count(struct cpu *cpu, const struct pending_event *event, bool avoided)
+/* What a hypervisor injected is no exit avoided. */
+static void count_delivery(struct cpu *cpu, enum exit_index what, bool injected)
+{
+    if (!injected)
+        cpu_count_sensitive(cpu, what);
+}
+
+static void count(struct cpu *cpu, const struct pending_event *event, bool injected)
 {
     if (event->type == EVENT_EXTERNAL) {
         COUNT(cpu->stats, INTERRUPTS);
-        cpu->stats->exits[EXIT_INDEX_EXTERNAL_INTERRUPT].avoided += avoided;
+        count_delivery(cpu, EXIT_INDEX_EXTERNAL_INTERRUPT, injected);
         return;
     }
     COUNT(cpu->stats, EXCEPTIONS);
     if (event->type == EVENT_EXCEPTION && event->vector == VEC_PF) {
         COUNT(cpu->stats, TRUE_FAULTS);
-        cpu->stats->exits[EXIT_INDEX_TRUE_FAULT].avoided += avoided;
+        count_delivery(cpu, EXIT_INDEX_TRUE_FAULT, injected);
     } else {
-        cpu->stats->exits[EXIT_INDEX_EXCEPTION].avoided += avoided;
+        count_delivery(cpu, EXIT_INDEX_EXCEPTION, injected);
     }
 }
 
@@ -160,7 +166,7 @@ enum delivery cpu_deliver(struct cpu *cpu)
         longjmp(cpu->unwind, (int)how);
     if (cpu->nonroot)
         cpu->nonroot->vectoring.valid = false;
-    count(cpu, &event, !injected);
+    count(cpu, &event, injected);
     cpu->event.valid = false;
     cpu->interrupt_shadow = false;
     cpu->halted = false;
@@ -186,7 +192,7 @@ static const struct insn *software_interrupt(struct cpu *cpu, const struct insn 
     if (cpu->nonroot)
         cpu->nonroot->vectoring.valid = false;
     if (cpl == 3 && cpu->cpl < 3)
-        COUNT_AVOIDED(cpu->stats, SYSCALL);
+        cpu_count_sensitive(cpu, EXIT_INDEX_SYSCALL);
     return NULL;
 }
 

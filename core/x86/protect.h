@@ -40,13 +40,23 @@ static inline void cpu_intercept(struct cpu *cpu, const struct insn *in, enum ex
 }
 
 /*
- * A sensitive instruction is about to take effect, its privilege checks passed. The one place for all of them. If
- * nobody intercepts it, it is counted as an exit avoided: hardware virtualization would (or could) have left the guest.
+ * A sensitive event has come, or an instruction takes effect. It is counted as an exit avoided: hardware virtualization
+ * would (or could) have left the guest. Taken it was when a direct executor ran the guest's code and came back with it.
  */
+static inline void cpu_count_sensitive(struct cpu *cpu, enum exit_index why)
+{
+    struct exit_count *count = &cpu->stats->exits[why];
+    if (unlikely(cpu->trapped))
+        count->taken++;
+    else
+        count->avoided++;
+}
+
+/* A sensitive instruction is about to take effect, its privilege checks passed. The one place for all of them. */
 static inline void cpu_sensitive(struct cpu *cpu, const struct insn *in, enum exit_index why, uint64_t qualification)
 {
     cpu_intercept(cpu, in, why, qualification);
-    cpu->stats->exits[why].avoided++;
+    cpu_count_sensitive(cpu, why);
 }
 
 static inline void require_cpl0(struct cpu *cpu, const struct insn *in)
@@ -154,8 +164,10 @@ select_fn select_far_jmp, select_far_call, select_far_ret; /* far.c */
 select_fn select_mov_control;                              /* control.c: MOV to and from CR and DR */
 select_fn select_verify;                                   /* verify.c */
 insn_fn op_lar, op_lsl, op_verr, op_verw, op_arpl, op_lldt, op_ltr, op_sldt, op_str;
-select_fn select_int;       /* event.c */
-insn_fn op_iret;            /* iret.c */
+select_fn select_int; /* event.c */
+insn_fn op_iret;      /* iret.c */
+/* SYSCALL in 64-bit mode with EFER.SCE, for who has met it elsewhere; `next` is behind it (syscall.c). */
+void cpu_syscall(struct cpu *cpu, uint64_t next);
 insn_fn op_cpuid;           /* cpuid.c */
 insn_fn op_rdmsr, op_wrmsr; /* msr.c */
 

@@ -68,7 +68,7 @@ struct segment_reg segment_checked(struct cpu *cpu, const struct insn *in, unsig
 
 void segment_set(struct cpu *cpu, unsigned seg, struct segment_reg value)
 {
-    COUNT_AVOIDED(cpu->stats, SEGMENT_LOAD);
+    cpu_count_sensitive(cpu, EXIT_INDEX_SEGMENT_LOAD);
     cpu->seg[seg] = value;
     cpu_mode_changed(cpu);
 }

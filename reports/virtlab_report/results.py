@@ -14,6 +14,7 @@ from .fields import (
     Fields,
     clean,
     count,
+    counters,
     engine_list,
     exits,
     is_text,
@@ -106,6 +107,7 @@ def _take_host(results, record, warn):
         },
         cores=fields.optional("cores", count, 0),
         memory_mb=fields.optional("memory_mb", count, 0),
+        tsc_mhz=fields.optional("tsc_mhz", positive, None),
         mitigations=mitigations,
         engines=fields.optional("engines", engine_list, ()),
         peers=fields.optional("peers", engine_list, ()),
@@ -137,6 +139,9 @@ def _take_measurement(results, record, warn):
         mips=fields.optional("mips", positive, None),
         exits=fields.optional("exits", exits, {}),
         latencies=fields.optional("latencies", latencies, {}),
+        startup=fields.optional("startup", sample, None),
+        memory_kb=fields.optional("memory_kb", sample, None),
+        run_counters=fields.optional("run_counters", counters, {}),
     )
     _add(results, measurement, warn)
 

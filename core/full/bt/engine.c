@@ -9,6 +9,7 @@
  */
 #include "full/bt/bt.h"
 #include "x86/cpu_engine.h"
+#include "x86/mem.h"
 #include <errno.h>
 
 /* ---- entering native code, and going on where it left ---- */
@@ -36,17 +37,38 @@ static void check_returns(struct cpu *cpu)
     cpu->native.returns_valid = valid;
 }
 
-static struct left run_native(struct cpu *cpu, const struct block *block)
+/* ---- a stay in native code: what it keeps in another form than the interpreter ---- */
+
+static void stay_begin(struct cpu *cpu)
 {
     uint64_t remaining = cpu->icount_limit - cpu->icount;
-    int64_t budget = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
     check_returns(cpu);
-    cpu->native.budget = budget;
+    cpu->native.begun = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
-    struct left left = bt_of(cpu)->enter(cpu, block->native);
-    cpu->icount += (uint64_t)(budget - cpu->native.budget);
+}
+
+static void stay_end(struct cpu *cpu)
+{
+    cpu->icount += (uint64_t)(cpu->native.begun - cpu->native.budget);
     unpack_flags(&cpu->lf, cpu->native.flags);
-    return left;
+}
+
+/* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
+ */
+
+struct going {
+    const void *code;
+    const struct insn *next;
+};
+
+static struct going go_native(const void *code)
+{
+    return (struct going){.code = code};
+}
+static struct going interpret(const struct insn *next)
+{
+    return (struct going){.next = next};
 }
 
 static struct block *block_entered_at(const struct insn *first)
@@ -54,20 +76,91 @@ static struct block *block_entered_at(const struct insn *first)
     return (struct block *)((uintptr_t)first - offsetof(struct block, insn));
 }
 
-/* The interpreter goes on with a record in the middle of a block that native code has accounted. */
-static const struct insn *go_on_with(struct cpu *cpu, const struct insn *record)
+/* A record in the middle of a block that native code has accounted. */
+static void enter_at(struct cpu *cpu, const struct insn *record)
 {
     cpu->block = block_entered_at(record - record->pos - 1);
-    return record;
+}
+
+/* Is something to be done before the next block that only the run loop does? */
+static bool run_loop_wanted(const struct cpu *cpu)
+{
+    return cpu->attention || cpu->event.valid || cpu->exit_ready || cpu->halted || cpu->interrupt_shadow ||
+           (cpu->window_wanted && (cpu->sysflags & FLAG_IF)) || (cpu->sysflags & FLAG_TF) ||
+           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct);
+}
+
+/* Goes on at cpu->rip. */
+static struct going go_on(struct cpu *cpu)
+{
+    if (unlikely(run_loop_wanted(cpu)))
+        return interpret(NULL);
+    const struct insn *first = jump_to(cpu, cpu->rip);
+    struct block *block = first ? block_entered_at(first) : block_find(cpu, false);
+    return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
+}
+
+/* The interpreter executes what native code left in front of; native code goes on behind. */
+static struct going execute(struct cpu *cpu, const struct insn *record)
+{
+    const void *resume = cpu->native.resume;
+    enter_at(cpu, record);
+    if (record->flags & INSN_LAST)
+        return interpret(record);
+    do {
+        if (unlikely(cpu->attention || cpu->native.budget < 0))
+            return interpret(record); /* and the rest of the block: the next one stops */
+        if (!cpu_execute(cpu, record))
+            return go_on(cpu);
+        record++;
+    } while (record->flags & INSN_LEFT);
+    return go_native(resume);
+}
+
+/* The same for an instruction that ends its block. */
+static struct going execute_system(struct cpu *cpu, const struct insn *record)
+{
+    const uint64_t cr3 = cpu->paging.cr3;
+    enter_at(cpu, record);
+    if (cpu_execute(cpu, record))
+        cpu->rip = cpu_next_rip(cpu, record);
+    if (cpu->executor && cpu->paging.cr3 != cr3) /* it decides for each address space */
+        return interpret(NULL);
+    return go_on(cpu);
+}
+
+/* A TLB probe found nothing. Does it find something now? */
+static bool fill_missed(struct cpu *cpu, unsigned miss)
+{
+    const uint64_t page = cpu->native.missed_page;
+    const struct tlb_entry *slot = &cpu->tlb_data[tlb_index(page)];
+    if ((page & ~PAGE_MASK) || slot != cpu->native.missed_slot)
+        return false; /* unaligned, or it crosses into another page */
+    if (!mem_fill(cpu, gva(page), miss & MISS_STORES ? ACCESS_WRITE : ACCESS_READ))
+        return false;
+    return (miss & MISS_WRITE ? slot->write : slot->read) == page;
+}
+
+/* What can't be accessed directly: by the interpreter. Where several accesses hang on the probe, the block's rest too.
+ */
+static struct going execute_missed(struct cpu *cpu, const struct insn *record, unsigned miss)
+{
+    if (!(miss & MISS_WINDOW))
+        return execute(cpu, record);
+    enter_at(cpu, record);
+    return interpret(record);
 }
 
 /* A call that is done but for the jump, to a place that the jump table doesn't know. */
-static const struct insn *finish_call(struct cpu *cpu, const struct insn *record)
+static struct going finish_call(struct cpu *cpu, const struct insn *record)
 {
-    if (likely(canonical(cpu->native.scratch)))
-        return end_block(cpu, cpu->native.scratch);
-    cpu->gpr[RSP] += 8; /* the target is at fault: the call has no effect */
-    return go_on_with(cpu, record);
+    if (unlikely(!canonical(cpu->native.scratch))) {
+        cpu->gpr[RSP] += 8; /* the target is at fault: the call has no effect */
+        enter_at(cpu, record);
+        return interpret(record);
+    }
+    cpu->rip = cpu->native.scratch;
+    return go_on(cpu);
 }
 
 /*
@@ -101,6 +194,32 @@ static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
     return next;
 }
 
+static struct going left_native(struct cpu *cpu, struct left left)
+{
+    const void *what = (const void *)(uintptr_t)left.what; /* NOLINT: made by cache.c from a pointer */
+    switch ((enum leave)left.why) {
+    case LEAVE_RECORD: return execute(cpu, what);
+    case LEAVE_SYSTEM: return execute_system(cpu, what);
+    case LEAVE_BLOCK: return interpret(((const struct block *)what)->insn);
+    case LEAVE_CALL: return finish_call(cpu, what);
+    case LEAVE_LINK: return interpret(follow_link(cpu, what));
+    case LEAVE_RIP: cpu->rip = left.what; return go_on(cpu);
+    default: return execute_missed(cpu, what, (unsigned)left.why - LEAVE_MISS);
+    }
+}
+
+/* One stay, with what needs no more than a filled TLB in between. */
+static struct going stay_native(struct cpu *cpu, const void *code)
+{
+    const struct bt *bt = bt_of(cpu);
+    stay_begin(cpu);
+    struct left left = bt->enter(cpu, code);
+    while (left.why >= LEAVE_MISS && fill_missed(cpu, (unsigned)left.why - LEAVE_MISS))
+        left = bt->enter(cpu, cpu->native.retry);
+    stay_end(cpu);
+    return left_native(cpu, left);
+}
+
 const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
 {
     struct block *block = in->link;
@@ -110,20 +229,16 @@ const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
         block_account(cpu, block);
         return in + 1;
     }
-    struct left left = run_native(cpu, block);
-    const void *what = (const void *)(uintptr_t)left.what; /* NOLINT: made by cache.c from a pointer */
-    switch ((enum leave)left.why) {
-    case LEAVE_RECORD: return go_on_with(cpu, what);
-    case LEAVE_BLOCK: return ((const struct block *)what)->insn;
-    case LEAVE_CALL: return finish_call(cpu, what);
-    case LEAVE_LINK: return follow_link(cpu, what);
-    default: return end_block(cpu, left.what);
-    }
+    struct going going = go_native(block->native);
+    do
+        going = stay_native(cpu, going.code);
+    while (going.code);
+    return going.next;
 }
 
 /* ---- the contract ---- */
 
-static int probe(struct reason *why)
+int bt_probe(struct reason *why)
 {
     if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt"))
         return fail(why, EOPNOTSUPP, "the host's CPU lacks SSE4.2 or POPCNT, which carry out the guest's");
@@ -134,7 +249,7 @@ static int probe(struct reason *why)
     return 0;
 }
 
-static struct engine *create(const struct engine_host *host, struct reason *why)
+struct engine *bt_engine_create(const struct engine_host *host, struct reason *why)
 {
     struct bt *bt = bt_create(why);
     struct cpu *cpu = bt ? cpu_create(host, why) : NULL;
@@ -146,7 +261,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
     return (struct engine *)cpu;
 }
 
-static void destroy(struct engine *engine)
+void bt_engine_destroy(struct engine *engine)
 {
     struct bt *bt = engine ? bt_of(cpu_of(engine)) : NULL;
     cpu_destroy(cpu_of(engine));
@@ -164,8 +279,8 @@ const struct engine_ops full_bt = {
                 COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) |
                 COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |
                 COUNTER_BIT(UNKNOWN_INSTRUCTIONS),
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
+    .probe = bt_probe,
+    .create = bt_engine_create,
+    .destroy = bt_engine_destroy,
     CPU_ENGINE_OPS,
 };
