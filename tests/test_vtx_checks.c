@@ -402,6 +402,52 @@ static void test_failure_leaves_guest(void)
     rig_close(&r);
 }
 
+/* ---- whatever stands in the VMCS ---- */
+
+static uint64_t random_of(uint64_t *seed)
+{
+    *seed ^= *seed << 13, *seed ^= *seed >> 7, *seed ^= *seed << 17;
+    return *seed;
+}
+
+/* A value that may well be accepted: bits flipped, or a number that means something. */
+static uint64_t random_value(uint64_t *seed, uint64_t old)
+{
+    static const uint64_t numbers[] = {0, 1, 2, 0x1000, RIG_CODE, RIG_MEMORY, UINT64_MAX, 0xfee00000, 0xffff8000};
+    uint64_t choice = random_of(seed);
+    if (choice % 3 == 0)
+        return old ^ UINT64_C(1) << (choice >> 8) % 64;
+    return choice % 3 == 1 ? numbers[(choice >> 8) % ARRAY_SIZE(numbers)] : random_of(seed);
+}
+
+/* No VMCS and no guest harms the processor: it fails, or exits, and soon. */
+static void test_random(void)
+{
+    struct rig r;
+    uint64_t seed = 0x123456789abcdef, entered = 0;
+    CHECK_FATAL(rig_open(&r));
+    for (unsigned i = 0; i < 20000; i++) {
+        uint8_t code[32];
+        rig_vmcs(&r, (enum rig_mode)(random_of(&seed) % 4), random_of(&seed) % 2);
+        for (uint64_t n = random_of(&seed) % 5; n; n--) {
+            uint32_t field = vmcs_encoding[random_of(&seed) % VMCS_SLOTS];
+            if (vmcs_kind(field) != VMCS_EXIT_INFO)
+                rig_wr(&r, field, random_value(&seed, rig_rd(&r, field)));
+        }
+        for (unsigned b = 0; b < sizeof(code); b++)
+            code[b] = (uint8_t)random_of(&seed);
+        rig_code_bytes(&r, code, sizeof(code));
+        rig_set(&r, VMCS_PIN_CONTROLS, PIN_PREEMPTION_TIMER | PIN_EXTERNAL_INTERRUPT);
+        rig_wr(&r, VMCS_PREEMPTION_TIMER, 200);
+        rig_set(&r, VMCS_CPU_CONTROLS, CPU_HLT); /* a halted guest would wait for real */
+        rig_wr(&r, VMCS_GUEST_ACTIVITY, 0);
+        uint32_t reason = rig_enter(&r);
+        entered += !(reason & (RIG_FAILED | 0x80000000));
+    }
+    CHECK(entered > 5000);
+    rig_close(&r);
+}
+
 static const struct vltest tests[] = {
     {"a VMCS without faults enters, in each mode", test_bases_enter},
     {"control fields: error 7", test_controls},
@@ -410,6 +456,7 @@ static const struct vltest tests[] = {
     {"some failures of guest state have a qualification", test_qualifications},
     {"the MSR-load area: exit reason 34, and the entry's number", test_msr_loading},
     {"a failed entry leaves the guest's state alone", test_failure_leaves_guest},
+    {"random fields and random code do no harm", test_random},
 };
 
 int main(void)

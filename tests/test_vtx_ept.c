@@ -88,6 +88,7 @@ static void test_tables_missing(void)
         (RIG_GUEST + RIG_TABLES + 3 * PAGE_SIZE) | EPT_READ | EPT_TYPE_WB;
     CHECK_EQ_U64(rig_enter(&r), EXIT_EPT_VIOLATION);
     CHECK_EQ_U64(rig_rd(&r, VMCS_EXIT_QUALIFICATION), EPT_WRITE | EPT_READ << 3 | LINEAR);
+    CHECK_EQ_U64(rig_rd(&r, VMCS_GUEST_PHYSICAL_ADDRESS), RIG_TABLES + 3 * PAGE_SIZE + 8 * (RIG_CODE >> 12));
     rig_close(&r);
 }
 
@@ -294,6 +295,49 @@ static void test_references(void)
     rig_close(&r);
 }
 
+/* With paging-structure caches a second walk nearby reads one entry of the guest's, and the EPT for the result alone.
+ */
+static void test_walk_cache(void)
+{
+    static const struct {
+        bool ept;
+        unsigned refs, ept_refs;
+    } rows[] = {{false, 1, 0}, {true, 1, 4}};
+    struct rig r;
+    CHECK_FATAL(rig_open(&r));
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        vltest_row("%s EPT", rows[i].ept ? "with" : "without");
+        rig_vmcs(&r, RIG_LONG, rows[i].ept);
+        struct walk_cache cache;
+        struct paging p = {.cr0 = CR0_PE | CR0_PG,
+                           .cr3 = (rows[i].ept ? 0 : RIG_GUEST) + RIG_TABLES,
+                           .cr4 = CR4_PAE,
+                           .efer = EFER_LME | EFER_LMA,
+                           .maxphyaddr = 40,
+                           .cache = &cache,
+                           .eptp = rows[i].ept ? RIG_EPT | EPTP_TYPE_WB | EPTP_WALK_4 : 0};
+        const struct access_rights user = {.user = true};
+        struct translation t;
+        walk_cache_clear(&cache);
+        CHECK(mmu_walk(&p, &r.ram, gva(RIG_DATA), ACCESS_READ, user, &t));
+        CHECK_EQ_U64(t.refs, 4);
+        CHECK_EQ_U64(t.ept_refs, rows[i].ept ? 20 : 0);
+        CHECK(mmu_walk(&p, &r.ram, gva(RIG_DATA + PAGE_SIZE), ACCESS_READ, user, &t));
+        CHECK_EQ_U64(t.refs, rows[i].refs);
+        CHECK_EQ_U64(t.ept_refs, rows[i].ept_refs);
+        CHECK_EQ_U64(t.gpa.v, RIG_GUEST + RIG_DATA + PAGE_SIZE);
+        /* Rights taken away higher up are remembered until a flush; given back, they are seen at once. */
+        *rig_guest_entry(&r, 3, 0) &= ~UINT64_C(4);
+        CHECK(mmu_walk(&p, &r.ram, gva(RIG_DATA), ACCESS_READ, user, &t));
+        walk_cache_clear(&cache);
+        CHECK(!mmu_walk(&p, &r.ram, gva(RIG_DATA), ACCESS_READ, user, &t));
+        CHECK(mmu_walk(&p, &r.ram, gva(RIG_DATA), ACCESS_READ, (struct access_rights){.user = false}, &t));
+        *rig_guest_entry(&r, 3, 0) |= 4;
+        CHECK(mmu_walk(&p, &r.ram, gva(RIG_DATA), ACCESS_READ, user, &t));
+    }
+    rig_close(&r);
+}
+
 static const struct vltest tests[] = {
     {"permissions: every one against every access", test_permissions},
     {"permissions are combined over the levels", test_permissions_combine},
@@ -302,6 +346,7 @@ static const struct vltest tests[] = {
     {"accessed and dirty flags", test_accessed_dirty},
     {"what stays cached over an exit, and what INVEPT and INVVPID drop", test_invalidation},
     {"a walk in two dimensions reads n * (m + 1) + m entries", test_references},
+    {"paging-structure caches shorten a walk, and change no answer", test_walk_cache},
 };
 
 int main(void)

@@ -8,7 +8,7 @@
 build=$1
 export VIRTLAB_GUEST="${VIRTLAB_GUEST:-$build/guest}"
 passed=0 failed=0
-for engine in hwassist/vtx hwassist/vtx:shadow; do
+for engine in hwassist/vtx hwassist/vtx:cached hwassist/vtx:shadow; do
     for workload in "getpid 2" "forkwait 2" "mmaptouch 2"; do
         # shellcheck disable=SC2086 # workload and its argument
         out=$("$build/virtlab" compare --engines emulate/interp,$engine $workload 2>&1 </dev/null)

@@ -13,9 +13,19 @@
 
 const struct engine_ops *const engines[] = {
     /* clang-format off: one a line */
-    &emulate_interp,     &full_bt,         &full_static,         &full_static_fresh,
-    &para_direct,        &emulate_unicorn, &hwassist_kvm,        &hwassist_kvm_host,
-    &hwassist_kvm_ring3, &hwassist_vtx,    &hwassist_vtx_shadow, NULL,
+    &emulate_interp,
+    &full_bt,
+    &full_static,
+    &full_static_fresh,
+    &para_direct,
+    &emulate_unicorn,
+    &hwassist_kvm,
+    &hwassist_kvm_host,
+    &hwassist_kvm_ring3,
+    &hwassist_vtx,
+    &hwassist_vtx_cached,
+    &hwassist_vtx_shadow,
+    NULL,
     /* clang-format on */
 };
 

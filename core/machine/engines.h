@@ -9,6 +9,6 @@
 
 extern const struct engine_ops emulate_interp, full_bt, full_static, full_static_fresh, para_direct;
 extern const struct engine_ops emulate_unicorn, hwassist_kvm, hwassist_kvm_host, hwassist_kvm_ring3;
-extern const struct engine_ops hwassist_vtx, hwassist_vtx_shadow;
+extern const struct engine_ops hwassist_vtx, hwassist_vtx_cached, hwassist_vtx_shadow;
 
 #endif

@@ -145,6 +145,56 @@ static bool through_ept(const struct paging *paging, const struct ram *ram, stru
     return true;
 }
 
+/* ---- what is remembered of walks (walk_cache.h) ---- */
+
+static bool table_remembered(const struct paging *paging, gpa_t *at, unsigned *permitted)
+{
+    if (likely(!paging->cache) || !paging->eptp)
+        return false;
+    const struct cached_nested *nested = walk_cache_nested(paging->cache, at->v >> PAGE_SHIFT);
+    if (nested->page != at->v >> PAGE_SHIFT)
+        return false;
+    at->v = nested->host | (at->v & ~PAGE_MASK);
+    *permitted = nested->permitted;
+    return true;
+}
+
+static void remember_table(const struct paging *paging, gpa_t guest, gpa_t host, unsigned permitted)
+{
+    if (likely(!paging->cache) || !paging->eptp)
+        return;
+    uint64_t page = guest.v >> PAGE_SHIFT;
+    *walk_cache_nested(paging->cache, page) = (struct cached_nested){page, host.v & PAGE_MASK, permitted};
+    paging->cache->used = true;
+}
+
+/* The page table that maps `at`, and the rights on the way to it. */
+static bool way_remembered(const struct paging *paging, uint64_t at, struct mmu_path *path, uint64_t *table)
+{
+    if (likely(!paging->cache) || format_of(paging) != FORMAT_4LEVEL)
+        return false;
+    const struct cached_directory *directory = walk_cache_directory(paging->cache, at >> 21);
+    if (directory->region != at >> 21)
+        return false;
+    path->user = directory->user, path->writable = directory->writable, path->noexec = directory->noexec;
+    *table = directory->entry;
+    return true;
+}
+
+static void remember_way(const struct paging *paging, uint64_t at, const struct mmu_path *path)
+{
+    if (likely(!paging->cache) || format_of(paging) != FORMAT_4LEVEL || path->steps != 4)
+        return;
+    struct cached_directory directory = {.region = at >> 21, .entry = path->step[2].entry, true, true, false};
+    for (unsigned i = 0; i < 3; i++) {
+        directory.user = directory.user && (path->step[i].entry & ENTRY_US);
+        directory.writable = directory.writable && (path->step[i].entry & ENTRY_RW);
+        directory.noexec = directory.noexec || (path->step[i].entry & ENTRY_XD);
+    }
+    *walk_cache_directory(paging->cache, at >> 21) = directory;
+    paging->cache->used = true;
+}
+
 /* With accessed and dirty flags in EPT, reading a guest's table counts as writing it (SDM 3, 30.3.3.2). */
 static bool table_through_ept(const struct paging *paging, const struct ram *ram, struct mmu_path *path, gpa_t *place,
                               struct translation *out)
@@ -152,8 +202,12 @@ static bool table_through_ept(const struct paging *paging, const struct ram *ram
     unsigned permitted;
     unsigned access = paging->eptp & EPTP_AD ? EPT_READ | EPT_WRITE : EPT_READ;
     path->step[path->steps].guest = *place;
-    if (!through_ept(paging, ram, out, place, access, 0, &permitted))
-        return false;
+    if (!table_remembered(paging, place, &permitted)) {
+        gpa_t guest = *place;
+        if (!through_ept(paging, ram, out, place, access, 0, &permitted))
+            return false;
+        remember_table(paging, guest, *place, permitted);
+    }
     path->step[path->steps].locked = !(permitted & EPT_WRITE);
     return true;
 }
@@ -197,7 +251,9 @@ static inline bool follow(const struct paging *paging, const struct ram *ram, ui
     const unsigned size = format == FORMAT_32BIT ? 4 : 8, index_bits = format == FORMAT_32BIT ? 10 : 9;
     unsigned shift = format == FORMAT_4LEVEL ? 39 : format == FORMAT_PAE ? 21 : 22;
     uint64_t table;
-    if (!root_of(paging, format, at, &table))
+    if (last == PAGE_SHIFT && way_remembered(paging, at, path, &table))
+        shift = PAGE_SHIFT;
+    else if (!root_of(paging, format, at, &table))
         return false;
 
     for (; shift >= last; shift -= index_bits) {
@@ -278,13 +334,11 @@ static uint64_t leaf_of(const struct mmu_path *path)
     return path->steps ? path->step[path->steps - 1].entry : ENTRY_D; /* without paging nothing is ever clean */
 }
 
-bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address, enum access access,
-              struct access_rights who, struct translation *out)
+static bool walk(const struct paging *paging, const struct ram *ram, uint64_t at, enum access access,
+                 struct access_rights who, struct translation *out)
 {
-    const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
     struct mmu_path path;
     bool mapped, allowed;
-    *out = (struct translation){0};
     do {
         mapped = follow(paging, ram, at, PAGE_SHIFT, &path, out);
         out->refs += path.steps;
@@ -300,8 +354,11 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
     static const unsigned needs[] = {
         [ACCESS_READ] = EPT_READ, [ACCESS_WRITE] = EPT_WRITE, [ACCESS_FETCH] = EPT_EXECUTE};
     unsigned rwx;
+    if (out->ept != EPT_OK)
+        return false;
+    remember_way(paging, at, &path);
     out->guest = out->gpa = address_in(&path, at);
-    if (out->ept != EPT_OK || !through_ept(paging, ram, out, &out->gpa, needs[access], QUALIFICATION_FINAL, &rwx))
+    if (!through_ept(paging, ram, out, &out->gpa, needs[access], QUALIFICATION_FINAL, &rwx))
         return false;
     out->page_shift = path.page_shift;
     out->maps_user = path.user;
@@ -312,6 +369,20 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
     out->executable = (rwx & EPT_EXECUTE) && permitted(paging, &path, ACCESS_FETCH, who);
     out->global = path.steps && (leaf_of(&path) & ENTRY_G) && (paging->cr4 & CR4_PGE);
     return true;
+}
+
+bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address, enum access access,
+              struct access_rights who, struct translation *out)
+{
+    const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
+    *out = (struct translation){0};
+    if (walk(paging, ram, at, access, who, out))
+        return true;
+    if (likely(!paging->cache) || !paging->cache->used)
+        return false;
+    walk_cache_clear(paging->cache);
+    *out = (struct translation){.refs = out->refs, .ept_refs = out->ept_refs};
+    return walk(paging, ram, at, access, who, out);
 }
 
 bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t address, struct translation *out)

@@ -10,6 +10,7 @@
 #define VIRTLAB_MMU_WALK_H
 
 #include "mmu/ept.h"
+#include "mmu/walk_cache.h"
 #include <virtlab/cpu_state.h>
 #include <virtlab/ram.h>
 #include <virtlab/stats.h>
@@ -17,9 +18,10 @@
 /* What of the CPU's state decides a translation. */
 struct paging {
     uint64_t cr0, cr3, cr4, efer;
-    uint64_t pdpte[4];   /* PAE paging: the four entries as loaded at MOV to CR3 (SDM 3, 4.4.1) */
-    uint64_t eptp;       /* not 0: addresses in the tables, and the result, go through EPT, too (mmu/ept.h) */
-    unsigned maxphyaddr; /* bits of a physical address; the bits above are reserved in entries */
+    uint64_t pdpte[4];        /* PAE paging: the four entries as loaded at MOV to CR3 (SDM 3, 4.4.1) */
+    uint64_t eptp;            /* not 0: addresses in the tables, and the result, go through EPT, too (mmu/ept.h) */
+    struct walk_cache *cache; /* parts of walks, remembered (walk_cache.h); or NULL */
+    unsigned maxphyaddr;      /* bits of a physical address; the bits above are reserved in entries */
 };
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };

@@ -33,7 +33,12 @@ static void destroy(struct engine *engine)
     free(vcpu);
 }
 
-static int build(struct vcpu *vcpu, bool ept, struct reason *why)
+/* What an engine of this file is made of. */
+struct choice {
+    bool ept, walk_cache;
+};
+
+static int build(struct vcpu *vcpu, struct choice choice, struct reason *why)
 {
     int error = physical_create(vcpu, why);
     if (error)
@@ -46,9 +51,11 @@ static int build(struct vcpu *vcpu, bool ept, struct reason *why)
     vcpu->emulator = vcpu->vmx ? emulator_create(vcpu, why) : NULL;
     if (!vcpu->emulator)
         return -ENOMEM;
-    if (!ept && !(vcpu->shadow = vtx_shadow_create(vcpu, why)))
+    if (choice.walk_cache)
+        vmx_use_walk_cache(vcpu->vmx);
+    if (!choice.ept && !(vcpu->shadow = vtx_shadow_create(vcpu, why)))
         return -ENOMEM;
-    error = setup_vmx(vcpu, ept, why);
+    error = setup_vmx(vcpu, choice.ept, why);
     if (error)
         return error;
     struct cpu_state reset;
@@ -56,7 +63,7 @@ static int build(struct vcpu *vcpu, bool ept, struct reason *why)
     return vcpu_set_state(vcpu, &reset, why);
 }
 
-static struct engine *create(const struct engine_host *host, bool ept, struct reason *why)
+static struct engine *create(const struct engine_host *host, struct choice choice, struct reason *why)
 {
     struct vcpu *vcpu = calloc(1, sizeof(*vcpu));
     if (!vcpu) {
@@ -64,7 +71,7 @@ static struct engine *create(const struct engine_host *host, bool ept, struct re
         return NULL;
     }
     vcpu->machine = host;
-    if (build(vcpu, ept, why)) {
+    if (build(vcpu, choice, why)) {
         destroy((struct engine *)vcpu);
         return NULL;
     }
@@ -73,12 +80,17 @@ static struct engine *create(const struct engine_host *host, bool ept, struct re
 
 static struct engine *create_ept(const struct engine_host *host, struct reason *why)
 {
-    return create(host, true, why);
+    return create(host, (struct choice){.ept = true}, why);
 }
 
 static struct engine *create_shadow(const struct engine_host *host, struct reason *why)
 {
-    return create(host, false, why);
+    return create(host, (struct choice){.ept = false}, why);
+}
+
+static struct engine *create_cached(const struct engine_host *host, struct reason *why)
+{
+    return create(host, (struct choice){.ept = true, .walk_cache = true}, why);
 }
 
 static void run(struct engine *engine, struct vm_exit *exit, uint64_t budget)
@@ -134,10 +146,18 @@ const struct engine_ops hwassist_vtx = {
     .create = create_ept,
 };
 
+const struct engine_ops hwassist_vtx_cached = {
+    COMMON_OPS,
+    .name = "hwassist/vtx:cached",
+    .text = "the same with paging-structure caches in the page walker",
+    .counters = COMMON_COUNTERS | COUNTER_BIT(EPT_REFS),
+    .create = create_cached,
+};
+
 const struct engine_ops hwassist_vtx_shadow = {
     COMMON_OPS,
     .name = "hwassist/vtx:shadow",
-    .text = "the same without EPT, as the first generation had to: shadow page tables",
+    .text = "without EPT, as the first generation had to: shadow page tables",
     .counters = COMMON_COUNTERS | COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(PT_WRITES),
     .create = create_shadow,
 };

@@ -51,6 +51,12 @@ void vmx_destroy(struct vmx *vmx)
     free(vmx);
 }
 
+void vmx_use_walk_cache(struct vmx *vmx)
+{
+    walk_cache_clear(&vmx->walk_cache);
+    vmx->cpu->paging.cache = &vmx->walk_cache;
+}
+
 /* ---- success and failure (SDM 3, 31.2) ---- */
 
 enum vmx_result vmx_fail(struct vmx *vmx, enum vmx_error error)

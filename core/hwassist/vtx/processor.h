@@ -59,6 +59,7 @@ struct vmx {
         uint16_t vpid;
         uint64_t eptp;
     } tlb_tag; /* what the software TLB's entries are tagged with */
+    struct walk_cache walk_cache;
     const char *refusal;
 };
 
