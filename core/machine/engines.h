@@ -17,6 +17,9 @@ extern const struct engine_ops full_trap;
 extern const struct engine_ops para_direct;
 extern const struct engine_ops emulate_unicorn;
 extern const struct engine_ops hwassist_kvm;
+extern const struct engine_ops hwassist_vtx;
+extern const struct engine_ops hwassist_vtx_cached;
+extern const struct engine_ops hwassist_vtx_shadow;
 extern const struct engine_ops hwassist_kvm_host;
 extern const struct engine_ops hwassist_kvm_ring3;
 

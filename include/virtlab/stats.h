@@ -17,6 +17,7 @@
     X(TLB_MISSES, tlb_misses, "software-TLB misses (data and code)")                                             \
     X(TLB_FLUSHES, tlb_flushes, "TLB flushes asked for by the guest")                                            \
     X(WALK_REFS, walk_refs, "page-table entries read by page walks")                                             \
+    X(EPT_REFS, ept_refs, "EPT entries read by two-dimensional walks")                                           \
     X(SHADOW_FILLS, shadow_fills, "shadow page-table entries filled in")                                         \
     X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")                            \
     X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                                            \
