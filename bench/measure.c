@@ -13,11 +13,6 @@
 
 const struct subject native_subject = {.kind = SUBJECT_NATIVE, .name = "native", .technique = "native"};
 
-const char *workload_args(bool full, const struct workload_def *workload)
-{
-    return full ? workload->full : workload->quick;
-}
-
 void measure(const struct subject *subject, const struct bench_setup *setup, const struct workload_def *workload,
              struct outcome *outcome)
 {
@@ -41,7 +36,8 @@ void outcome_free(struct outcome *outcome)
 {
     json_decref(outcome->exits);
     json_decref(outcome->counters);
-    outcome->exits = outcome->counters = NULL;
+    json_decref(outcome->run_counters);
+    outcome->exits = outcome->counters = outcome->run_counters = NULL;
 }
 
 bool outcome_take(struct outcome *outcome, const struct workload_def *workload, const struct process *process,

@@ -44,6 +44,9 @@ static void take_region(const json_t *stats, struct outcome *outcome)
     outcome->mips = json_number_value(json_object_get(region, "mips"));
     outcome->exits = json_incref(json_object_get(region, "exits"));
     outcome->counters = json_incref(json_object_get(region, "counters"));
+    outcome->run_counters = json_incref(json_object_get(stats, "counters"));
+    outcome->startup = json_number_value(json_object_get(region, "begin"));
+    outcome->memory_kb = json_number_value(json_object_get(stats, "memory_kb"));
 }
 
 static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
@@ -101,8 +104,7 @@ void measure_engine(const struct subject *subject, const struct bench_setup *set
     struct words words;
     if (!is_runnable(subject->engine, workload, outcome))
         return;
-    if (words_expand(workload_args(setup->full, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
+    if (workload_words(workload, setup->size, DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
         return;
     run_once(subject, setup, workload, &words, outcome);
-    words_free(&words);
 }

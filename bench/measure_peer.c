@@ -88,14 +88,12 @@ static int build_line(char line[COMMAND_LINE_MAX], const struct bench_setup *set
 {
     char *argv[WORKLOAD_WORDS_MAX + 1] = {(char *)workload->binary};
     struct words words;
-    int err = words_expand(workload_args(setup->full, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, why);
+    int err = workload_words(workload, setup->size, DISK_IN_GUEST, TEXT_IN_GUEST, &words, why);
     if (err)
         return err;
     for (unsigned i = 0; i < words.count; i++)
         argv[i + 1] = words.word[i];
-    err = guest_command_line(line, "mark=serial", argv, words.count + 1, why);
-    words_free(&words);
-    return err;
+    return guest_command_line(line, "mark=serial", argv, words.count + 1, why);
 }
 
 void measure_peer(const struct peer *peer, const struct bench_setup *setup, const struct workload_def *workload,

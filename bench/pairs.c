@@ -12,7 +12,7 @@ static void row_fail(struct row *row, int status, const char *text, const char *
     row->status = status;
     row->why.text[0] = '\0';
     fail(&row->why, EINVAL, "%s%s", text, detail);
-    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = 0;
+    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = row->startup.n = row->memory_kb.n = 0;
 }
 
 static void add_time(struct row *row, const struct outcome *outcome)
@@ -58,7 +58,7 @@ void baseline_start(struct baseline *baseline, const struct bench_setup *setup, 
     memset(baseline, 0, sizeof *baseline);
     baseline->row.subject = &native_subject;
     baseline->row.workload = workload;
-    baseline->row.args = workload_args(setup->full, workload);
+    workload_args(workload, setup->size, baseline->row.args);
     run_native(baseline, setup, &unused);
 }
 
@@ -85,10 +85,14 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
             sample_add(&row->ratio, native / per_iteration(&outcome));
         if (outcome.mips > 0)
             sample_add(&row->mips, outcome.mips);
-        json_decref(row->exits);
-        json_decref(row->counters);
+        if (outcome.startup > 0)
+            sample_add(&row->startup, outcome.startup);
+        if (outcome.memory_kb > 0)
+            sample_add(&row->memory_kb, outcome.memory_kb);
+        row_free(row);
         row->exits = json_incref(outcome.exits);
         row->counters = json_incref(outcome.counters);
+        row->run_counters = json_incref(outcome.run_counters);
     }
     outcome_free(&outcome);
     return row->status == OUTCOME_OK;
@@ -99,7 +103,7 @@ static void row_start(struct row *row, const struct baseline *baseline, const st
     memset(row, 0, sizeof *row);
     row->subject = subject;
     row->workload = baseline->row.workload;
-    row->args = baseline->row.args;
+    memcpy(row->args, baseline->row.args, sizeof row->args);
 }
 
 void pairs_skip(struct row *row, const struct baseline *baseline, const struct subject *subject, const char *reason)
@@ -138,5 +142,6 @@ void row_free(struct row *row)
 {
     json_decref(row->exits);
     json_decref(row->counters);
-    row->exits = row->counters = NULL;
+    json_decref(row->run_counters);
+    row->exits = row->counters = row->run_counters = NULL;
 }

@@ -79,6 +79,12 @@ static inline bool block_holds_code(const struct block_cache *cache, gpa_t at)
     return page < cache->pages && cache->page[page].pieces;
 }
 
+/*
+ * The block at a physical address, for a CPU that isn't running: decoded by the present code size. Its first
+ * instruction must lie within the page.
+ */
+struct block *block_at(struct cpu *cpu, gpa_t at);
+
 /* Would a write to these bytes (within one page) hit decoded code? */
 bool block_hit_by(const struct block_cache *cache, gpa_t at, uint64_t len);
 /* Kills the blocks of the page, if the bytes (within one page) were decoded. */
@@ -90,6 +96,13 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len);
  */
 enum regime_change { REGIME_MODE, REGIME_ALL, REGIME_LOCAL, REGIME_PAGE };
 void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at);
+
+/* Low bits: what may come back to an old value without a flush. */
+#define REGIME_BITS 8
+static inline uint64_t regime_of(uint64_t flushes, bool user, unsigned code_size)
+{
+    return flushes << REGIME_BITS | 0x80 | (unsigned)user << 2 | code_size;
+}
 
 static inline unsigned jump_index(uint64_t rip)
 {

@@ -113,13 +113,14 @@ struct native_state {
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;
-    const void *retry;  /* ... and where that probe begins */
-    const void *resume; /* of an instruction that leaves: where native code goes on behind it */
-    uint64_t host_sp;   /* the VMM's stack, while native code runs */
-    struct native_return *top;
-    uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
-    uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
-    uint16_t flags;         /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+    const void *retry;                  /* ... and where that probe begins */
+    const void *resume;                 /* of an instruction that leaves: where native code goes on behind it */
+    uint64_t host_sp;                   /* the VMM's stack, while native code runs */
+    struct native_return *top;          /* of the return cache of the present privilege: cpu->returns */
+    struct native_return *other_top[2]; /* ... of supervisor and user, while not at that privilege */
+    uint64_t returns_valid[2];          /* what their contents depend on; see full/bt/engine.c */
+    uint32_t xmm_absent;                /* the guest's XMM registers are in cpu->xmm, not in the host's */
+    uint16_t flags;                     /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
 };
 
 /*
@@ -195,7 +196,7 @@ struct cpu {
     unsigned posted_count, posted_next;
     uint8_t io_data[VM_IO_MAX];
 
-    struct native_return returns[RETURNS] __attribute__((aligned(256)));
+    struct native_return returns[2][RETURNS] __attribute__((aligned(256))); /* supervisor, user */
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */

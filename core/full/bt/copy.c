@@ -389,6 +389,13 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
     c.reg.kept = d->z.mnemonic == ZYDIS_MNEMONIC_BSF || d->z.mnemonic == ZYDIS_MNEMONIC_BSR;
     bool done = c.rm_mem ? copy_memory(t, in, d, &c) : copy_registers(t, d, &c);
     if (done && flag_use(d).writes)
-        t->flags = IN_HOST;
+        flags_written(t, d);
     return done;
+}
+
+void copy_again(struct unit *t, const struct decoded *d)
+{
+    struct copy c = {.op = {.map = MAP_PRIMARY}};
+    if (take_operands(&c, d) && take_opcode(&c, d))
+        (void)copy_registers(t, d, &c);
 }
