@@ -56,19 +56,19 @@ const struct suite suites[] = {
         .reports = "nano.md nano.svg",
     },
     {
+        .name = "translation",
+        .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
+        .classes = "kernel,system",
+        .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
+        .reports = "translation.md",
+    },
+    {
         .name = "crossover",
         .text = "system calls with more and more work between them: full/bt's three policies for user code",
         .classes = "crossover",
         .engines = "full/bt,full/bt:direct,full/bt:all",
         .peers = "qemu-tcg",
         .reports = "crossover.md crossover.svg",
-    },
-    {
-        .name = "translation",
-        .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
-        .classes = "kernel,system",
-        .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
-        .reports = "translation.md",
     },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);

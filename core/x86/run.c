@@ -201,7 +201,7 @@ static void run_alone(struct cpu *cpu)
         raise_single_step(cpu);
 }
 
-#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+#define LOOK_EVERY (UINT64_C(1) << 18) /* instructions */
 
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)

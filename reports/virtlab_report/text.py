@@ -247,6 +247,7 @@ TEXTS = {
         "zh": "行名中的数字为每次调用之前的计算步数。取中位数，括号内为最小值与最大值。",
     },
     # pictures
+    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
     "plot.crossover": {
         "en": "A system call with more and more work before it",
         "zh": "系统调用之前的计算越来越多时",
@@ -259,7 +260,6 @@ TEXTS = {
         "en": "the same under the engine, µs (log)",
         "zh": "在该引擎下的时间，微秒（对数）",
     },
-    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
