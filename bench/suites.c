@@ -68,6 +68,7 @@ const struct suite suites[] = {
         .text = "system calls with more and more work between them: full/bt's three policies for user code",
         .classes = "crossover",
         .engines = "full/bt,full/bt:direct,full/bt:all",
+        .peers = "qemu-tcg",
         .reports = "crossover.md crossover.svg",
     },
 };
