@@ -205,6 +205,7 @@ struct cpu {
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
      * must leave to the run loop. */
     uint32_t user_direct;
+    uint64_t look_at; /* icount at which native code comes back to the run loop, so that the executor is asked */
     bool trapped; /* the executor has come back with the present instruction: what it does counts as an exit taken */
     const struct engine_host *host;
     struct stats *stats;

@@ -201,11 +201,16 @@ static void run_alone(struct cpu *cpu)
         raise_single_step(cpu);
 }
 
+#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)
 {
+    if (!cpu->executor)
+        return false;
     cpu->trapped = false;
-    return cpu->executor && cpu->executor->run(cpu);
+    cpu->look_at = cpu->icount + LOOK_EVERY;
+    return cpu->executor->run(cpu);
 }
 
 static void run_blocks(struct cpu *cpu)

@@ -22,7 +22,7 @@ struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
     struct cpu *cpu = (struct cpu *)(memory + CPU_STACK_SIZE);
     cpu->host = host;
     cpu->stats = host->stats;
-    cpu->icount_limit = UINT64_MAX;
+    cpu->icount_limit = cpu->look_at = UINT64_MAX;
     int error = tlb_init_spans(&cpu->tlb, host->ram, why);
     cpu->blocks = error ? NULL : block_cache_create(host->ram->size, why);
     struct cpu_state reset;
