@@ -8,7 +8,8 @@
  * difficult, and native code is only ever the fast path. docs/translator.md has the whole picture.
  *
  * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the interpreter's
- * side), translate.c (a block), memory.c (the TLB probe), copy.c (instructions that are copied), stack.c, branch.c.
+ * side), translate.c (a block), flags.c, stub.c (leaving and going on), memory.c (the TLB probe), window.c, copy.c
+ * (instructions that are copied), stack.c, system.c, gate.c, branch.c.
  */
 #ifndef VIRTLAB_BT_BT_H
 #define VIRTLAB_BT_BT_H

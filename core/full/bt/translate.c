@@ -3,15 +3,14 @@
  * translate.c - one block of guest code becomes host code.
  *
  * Status flags are the guest's own: translated arithmetic leaves them in the host's RFLAGS, where translated branches
- * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them, so they are saved
- * (LAHF, SETO) before, unless the next instruction to touch them overwrites them all. `flags` in struct unit
- * says where they are at each point; a block has two entries, for its predecessors' two cases.
+ * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them; `flags` in struct
+ * unit says where they are at each point (flags.c). A block has two entries, for its predecessors' two cases.
  *
- * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the
- * block would otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing
- * before that point can leave the block.
+ * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the block would
+ * otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing before that
+ * point can leave the block.
  *
- * Read next: memory.c.
+ * Read next: flags.c.
  */
 #include "full/bt/bt.h"
 #include <string.h>
