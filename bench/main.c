@@ -23,6 +23,7 @@ static const struct command {
     {"doctor", cmd_doctor, "what this host offers, and what to install for the rest"},
     {"run", cmd_run, "run one guest under one engine, on this terminal"},
     {"compare", cmd_compare, "run one guest on two engines in lockstep, down to the first difference"},
+    {"exhibit", cmd_exhibit, "which instructions make a machine hard to virtualize, found by running them"},
     {"bench", cmd_bench, "measure workloads under all engines against the native run"},
 };
 
