@@ -176,6 +176,8 @@ static void print_equal(const struct pass *pass)
         printf("  known errors passed over: %u%s\n",
                pair->plan.known_count > pair->carried ? pair->plan.known_count : pair->carried,
                pair->carried == CARRIED_MAX ? " or more" : "");
+    if (pair->images)
+        printf("  stored images of RFLAGS that differ in AF: %" PRIu64 "\n", pair->images);
     report_masks(pair);
 }
 

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "lockstep_image.h"
 #include "lockstep_state.h"
 
 bool exit_is_read(const struct vm_exit *exit)
@@ -49,6 +50,12 @@ static void unfinished_string(const struct mask_point *point, struct mask *mask)
         code_ignore_outputs(code, &mask->ignore);
 }
 
+static void stored_images(const struct mask_point *point, struct mask *mask)
+{
+    for (unsigned i = 0; i < GPR_COUNT; i++)
+        mask->ignore.gpr[i] |= image_may_differ(point->state[0]->gpr[i], point->state[1]->gpr[i]);
+}
+
 static void time_at_exit(const struct mask_point *point, struct mask *mask)
 {
     if (!point->exact)
@@ -85,6 +92,7 @@ static const struct mask_rule architecture[] = {
     {NULL, "at exits: the status flags, because the last instruction that wrote them isn't known", flags_at_exit},
     {NULL, "at exits: outputs of the instruction, and RIP, while a read waits for its value", unfinished_read},
     {NULL, "at exits: outputs of a REP string instruction on its way", unfinished_string},
+    {NULL, "AF in stored images of RFLAGS, in registers and memory", stored_images},
     {NULL, "at exits: the TSC", time_at_exit},
     {NULL, "at exits: whether HLT shows as a halted CPU already", halted_at_exit},
     {NULL, "the hidden parts of unusable segments", unusable_segments},

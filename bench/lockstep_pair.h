@@ -100,6 +100,7 @@ struct pair {
     bool injected;              /* an interrupt, since then */
     uint64_t last_equal;        /* position where all was equal, RAM too */
     uint64_t compared, ram_compared;
+    uint64_t images; /* stored RFLAGS images with another AF, at the last comparison of RAM */
     struct log log;
 
     enum difference difference;

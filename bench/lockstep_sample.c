@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "lockstep_image.h"
 #include "lockstep_mask.h"
 #include "lockstep_pair.h"
 #include "lockstep_ram.h"
@@ -183,7 +184,7 @@ static void compare_registers(struct pair *pair, struct code *next)
 static void compare_ram(struct pair *pair)
 {
     pair->ram_compared++;
-    if (rams_differ(pair->side[FIRST].ram, pair->side[SECOND].ram))
+    if (rams_differ_beyond_images(pair->side[FIRST].ram, pair->side[SECOND].ram, &pair->images))
         pair->difference = DIFFER_RAM;
     else if (!pair->doubt)
         pair->last_equal = pair->position;
