@@ -14,6 +14,7 @@ variant := $(if $(SAN),san)$(findstring clang,$(notdir $(CC)))
 BUILD   := build$(if $(variant),/$(variant))
 GUEST   := $(CURDIR)/build/guest
 OUT     ?= build/results
+SUITES  ?= lecture,kernel,nano
 
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Icore -Itests
 CFLAGS   ?= -O2 -g
@@ -50,7 +51,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
 	@echo
 	@echo 'Options: CC=clang, SAN=1 (address and undefined-behaviour sanitizers), OUT=folder (of bench and report),'
-	@echo '         ARGS="..." (more options of virtlab bench)'
+	@echo '         SUITES=lecture,nano (of bench; make list names them), ARGS="..." (more options of virtlab bench)'
 
 # ---- set-up: needed packages, looked for once a day and purpose ----
 build/setup.%: setup.sh
@@ -97,11 +98,11 @@ test: virtlab guest tests | build/setup.test ## run all tests; TESTS="name ..." 
 
 # ---- measurements ----
 bench: virtlab guest | build/setup.bench ## measure everything; table and plots in build/results
-	@$(BUILD)/virtlab bench --suite lecture --peers auto --out $(OUT) $(ARGS)
+	@$(BUILD)/virtlab bench --suite $(SUITES) --peers auto --out $(OUT) $(ARGS)
 	@python3 reports/report.py $(OUT)
 
 bench-quick: virtlab guest | build/setup.bench ## the same in under three minutes
-	@$(BUILD)/virtlab bench --suite lecture --peers auto --quick --out $(OUT) $(ARGS)
+	@$(BUILD)/virtlab bench --suite $(SUITES) --peers auto --quick --out $(OUT) $(ARGS)
 	@python3 reports/report.py $(OUT)
 
 report: ## make tables and plots again from build/results (or OUT=folder)

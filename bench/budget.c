@@ -6,17 +6,17 @@
 
 #include "region.h"
 
-void budget_start(struct budget *budget, double seconds, unsigned reps, const struct subjects *subjects,
-                  unsigned rows_each)
+void budget_start(struct budget *budget, const struct plan *plan)
 {
     memset(budget, 0, sizeof *budget);
-    budget->seconds = seconds;
+    budget->seconds = plan->seconds;
     budget->begin = now_seconds();
-    budget->reps = reps;
-    budget->count = subjects->count;
-    for (unsigned i = 0; i < subjects->count; i++) {
-        budget->subject[i].is_peer = subjects->subject[i].kind == SUBJECT_PEER;
-        budget->subject[i].rows_left = *subjects->subject[i].missing.text ? 0 : rows_each;
+    budget->reps = plan->reps;
+    budget->count = plan->subjects.count;
+    for (unsigned i = 0; i < budget->count; i++) {
+        const struct subject *subject = &plan->subjects.subject[i];
+        budget->subject[i].is_peer = subject->kind == SUBJECT_PEER;
+        budget->subject[i].rows_left = *subject->missing.text ? 0 : plan_rows_of(plan, subject);
     }
 }
 

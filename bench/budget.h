@@ -9,7 +9,7 @@
 #ifndef BENCH_BUDGET_H
 #define BENCH_BUDGET_H
 
-#include "subjects.h"
+#include "plan.h"
 
 struct budget {
     double seconds; /* for all rows */
@@ -23,8 +23,7 @@ struct budget {
     } subject[SUBJECTS_MAX];
 };
 
-void budget_start(struct budget *budget, double seconds, unsigned reps, const struct subjects *subjects,
-                  unsigned rows_each);
+void budget_start(struct budget *budget, const struct plan *plan);
 
 /* Seconds for the next row of this subject. */
 double budget_share(const struct budget *budget, unsigned subject);

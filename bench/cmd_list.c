@@ -7,6 +7,7 @@
 #include "args.h"
 #include "status.h"
 #include "subjects.h"
+#include "suites.h"
 
 static const char more[] = "An engine or peer that can't be used here is listed with the reason.\n"
                            "\n"
@@ -33,11 +34,12 @@ static json_t *suites_json(void)
     for (unsigned i = 0; i < suite_count; i++) {
         json_t *members = json_array();
         for (unsigned j = 0; j < workload_count; j++) {
-            if (suites[i].holds(&workloads[j]))
+            if (suite_holds(&suites[i], &workloads[j]))
                 json_array_append_new(members, json_string(workloads[j].name));
         }
-        json_array_append_new(
-            list, json_pack("{ss ss so}", "name", suites[i].name, "description", suites[i].text, "workloads", members));
+        json_array_append_new(list, json_pack("{ss ss so ss? ss?}", "name", suites[i].name, "description",
+                                              suites[i].text, "workloads", members, "engines", suites[i].engines,
+                                              "reports", suites[i].reports));
     }
     return list;
 }
@@ -57,6 +59,15 @@ static void print_subjects(const char *title, const json_t *list)
     }
 }
 
+static void print_suite(const struct suite *suite)
+{
+    unsigned rows = 0;
+    for (unsigned i = 0; i < workload_count; i++)
+        rows += suite_holds(suite, &workloads[i]);
+    printf("  %-15s %s (%u rows%s%s)\n", suite->name, suite->text, rows, suite->reports ? "; reports: " : "",
+           suite->reports ? suite->reports : "");
+}
+
 static void print_text(const struct survey *survey)
 {
     json_t *engine_list = survey_engines_json(survey), *peer_list = survey_peers_json(survey);
@@ -69,7 +80,7 @@ static void print_text(const struct survey *survey)
     }
     printf("\nSuites:\n");
     for (unsigned i = 0; i < suite_count; i++)
-        printf("  %-15s %s\n", suites[i].name, suites[i].text);
+        print_suite(&suites[i]);
     putchar('\n');
     print_subjects("Peers", peer_list);
     json_decref(engine_list);

@@ -56,7 +56,7 @@ int guest_command_line(char text[COMMAND_LINE_MAX], const char *options, char *c
     }
     if (count > 0) {
         put_text(&line, " init=");
-        if (words[0][0] != '/')
+        if (words[0][0] != '/' && strncmp(words[0], GUEST_KERNEL_PREFIX, strlen(GUEST_KERNEL_PREFIX)) != 0)
             put_text(&line, "/bin/");
         put_word(&line, words[0]);
         put_text(&line, " --");

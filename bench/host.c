@@ -13,10 +13,12 @@
 #include <sys/ioctl.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "pin.h"
 #include "process.h"
+#include "region.h"
 
 const struct host_flag host_flags[] = {
     {"vmx", "Intel VT-x"},
@@ -98,6 +100,18 @@ static void describe_cpu(struct host *host)
     free(flags);
 }
 
+/* Two readings of both clocks, far enough apart that the time of a reading doesn't count. */
+static void measure_tsc(struct host *host)
+{
+    const struct timespec wait = {.tv_nsec = 20 * 1000 * 1000};
+    double begin = now_seconds();
+    uint64_t ticks = __builtin_ia32_rdtsc();
+    nanosleep(&wait, NULL);
+    double seconds = now_seconds() - begin;
+    ticks = __builtin_ia32_rdtsc() - ticks;
+    host->tsc_mhz = (double)ticks / seconds / 1e6;
+}
+
 /* The kernel's own words, one file a vulnerability (Documentation/admin-guide/hw-vuln). */
 static void describe_mitigations(struct host *host)
 {
@@ -158,6 +172,7 @@ void host_describe(struct host *host)
     struct sysinfo memory;
     memset(host, 0, sizeof *host);
     describe_cpu(host);
+    measure_tsc(host);
     describe_mitigations(host);
     describe_kvm(host);
     describe_commit(host);

@@ -13,6 +13,7 @@ struct host {
     char commit[64];  /* of this source tree, or empty */
     unsigned cores;   /* that we may use */
     unsigned memory_mb;
+    double tsc_mhz;      /* of the time-stamp counter: the cycles in which reports count */
     json_t *flags;       /* array: those of host_flags[] that the CPU has */
     json_t *mitigations; /* object: vulnerability -> the kernel's text */
     struct reason kvm;   /* empty: /dev/kvm opens and answers */

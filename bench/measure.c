@@ -47,15 +47,19 @@ void outcome_free(struct outcome *outcome)
 bool outcome_take(struct outcome *outcome, const struct workload_def *workload, const struct process *process,
                   const struct process_result *result, uint64_t *roi_ns)
 {
+    const char *program = workload_program(workload), *na = na_line_find(result->output.data, program);
     struct ok_line ok;
     outcome->wall = result->seconds;
-    if (result->end == PROCESS_INTERRUPTED)
+    if (result->end == PROCESS_INTERRUPTED) {
         outcome->status = OUTCOME_INTERRUPTED;
-    else if (process_check(process, result, &outcome->why) != 0)
+    } else if (na && result->end == PROCESS_EXITED) {
+        outcome->status = OUTCOME_NA;
+        fail(&outcome->why, ENOTSUP, "%.*s", (int)strcspn(na, "\r\n"), na);
+    } else if (process_check(process, result, &outcome->why) != 0) {
         outcome->status = OUTCOME_FAILED;
-    else if (!ok_line_find(result->output.data, workload->binary, &ok)) {
+    } else if (!ok_line_find(result->output.data, program, &ok)) {
         outcome->status = OUTCOME_FAILED;
-        fail(&outcome->why, EINVAL, "exit status 0, but no line '%s: ok ...' in its output", workload->binary);
+        fail(&outcome->why, EINVAL, "exit status 0, but no line '%s: ok ...' in its output", program);
     } else {
         outcome->iterations = ok.iterations;
         memcpy(outcome->check, ok.check, sizeof ok.check);

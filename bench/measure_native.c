@@ -4,6 +4,7 @@
  *
  * The time is the workload's own (roi_ns): natively its clock is the host's.
  */
+#include <errno.h>
 #include <stdio.h>
 
 #include "measure.h"
@@ -12,7 +13,12 @@ void measure_native(const struct bench_setup *setup, const struct workload_def *
 {
     char name[NAME_MAX], program[PATH_MAX];
     struct words words;
-    snprintf(name, sizeof name, "bin/%s", workload->binary);
+    if (workload->no_native) {
+        outcome->status = OUTCOME_NA;
+        fail(&outcome->why, ENOTSUP, "%s", workload->no_native);
+        return;
+    }
+    snprintf(name, sizeof name, "bin/%s", workload_program(workload));
     if (guest_file(name, program, &outcome->why) != 0)
         return;
     if (words_expand(workload_args(setup->full, workload), setup->native_disk, setup->text, &words, &outcome->why) != 0)

@@ -22,7 +22,7 @@
 
 struct marks {
     const struct peer *peer;
-    const char *binary;
+    const char *program;
     double at[3]; /* [1], [2]: when that mark came; 0: not yet */
 };
 
@@ -34,7 +34,7 @@ static bool see_line(void *context, const char *line, double when)
     int mark;
     if (sscanf(line, "@mark %d", &mark) == 1 && (mark == 1 || mark == 2))
         marks->at[mark] = when;
-    return !marks->peer->reports_status && marks->at[2] > 0 && ok_line_parse(line, marks->binary, &ok);
+    return !marks->peer->reports_status && marks->at[2] > 0 && ok_line_parse(line, marks->program, &ok);
 }
 
 /* QEMU's debug exit turns the guest's status s into (s << 1) | 1. QEMU's own failures come before any serial output. */
@@ -63,7 +63,7 @@ static void take_time(const struct marks *marks, double guest_seconds, struct ou
 static void run_once(const struct peer *peer, const struct bench_setup *setup, const struct workload_def *workload,
                      struct peer_launch *launch, struct outcome *outcome)
 {
-    struct marks marks = {.peer = peer, .binary = workload->binary};
+    struct marks marks = {.peer = peer, .program = workload_program(workload)};
     struct process process = {
         .argv = launch->argv,
         .timeout = setup->timeout + peer->start,

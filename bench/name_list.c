@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* name_list.c - cuts "A,B,C" apart. Used by cmd_bench.c and subjects.c. */
+/* name_list.c - cuts "A,B,C" apart. Used by plan.c, subjects.c and suites.c. */
 #include "name_list.h"
 
 #include <errno.h>
@@ -22,4 +22,16 @@ int names_for_each(const char *list, int (*use)(void *context, const char *name,
         if (!*at)
             return 0;
     }
+}
+
+bool name_is_listed(const char *list, const char *name)
+{
+    size_t length = strlen(name);
+    while (*list) {
+        size_t item = strcspn(list, ",");
+        if (item == length && strncmp(list, name, length) == 0)
+            return true;
+        list += item + (list[item] == ',');
+    }
+    return false;
 }

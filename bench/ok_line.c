@@ -11,7 +11,8 @@ bool ok_line_parse(const char *line, const char *name, struct ok_line *ok)
     size_t length = strlen(name);
     if (strncmp(line, name, length) != 0)
         return false;
-    if (sscanf(line + length, ": ok iterations=%llu roi_ns=%llu check=%19[0-9a-f]", &iterations, &ns, ok->check) != 3)
+    if (sscanf(line + length, ": ok iterations=%llu roi_ns=%llu check=%19[0-9a-f]", &iterations, &ns, ok->check) != 3 ||
+        iterations == 0)
         return false;
     ok->iterations = iterations;
     ok->roi_ns = ns;
@@ -26,4 +27,23 @@ bool ok_line_find(const char *output, const char *name, struct ok_line *ok)
             return true;
     }
     return false;
+}
+
+const char *na_line_parse(const char *line, const char *name)
+{
+    static const char mark[] = ": n/a: ";
+    size_t length = strlen(name);
+    if (strncmp(line, name, length) != 0 || strncmp(line + length, mark, sizeof mark - 1) != 0)
+        return NULL;
+    return line + length + sizeof mark - 1;
+}
+
+const char *na_line_find(const char *output, const char *name)
+{
+    const char *reason = NULL;
+    for (const char *line = output; line && !reason; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        reason = na_line_parse(line, name);
+    }
+    return reason;
 }

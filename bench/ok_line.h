@@ -14,7 +14,11 @@ struct ok_line {
 /* Reads "NAME: ok iterations=N roi_ns=T check=HEX"; false when the line is another. */
 bool ok_line_parse(const char *line, const char *name, struct ok_line *ok);
 
-/* Finds it in a program's output. */
+/* The reason in "NAME: n/a: REASON", by which a workload says that it can't run here; NULL when the line is another. */
+const char *na_line_parse(const char *line, const char *name);
+
+/* Finds either in a program's output. */
 bool ok_line_find(const char *output, const char *name, struct ok_line *ok);
+const char *na_line_find(const char *output, const char *name);
 
 #endif

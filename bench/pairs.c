@@ -12,11 +12,25 @@ static void row_fail(struct row *row, int status, const char *text, const char *
     row->status = status;
     row->why.text[0] = '\0';
     fail(&row->why, EINVAL, "%s%s", text, detail);
-    row->ratio.n = row->seconds.n = row->mips.n = 0;
+    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = 0;
 }
 
-/* One native run; false when it did not give what the first one gave. */
-static bool run_native(struct baseline *baseline, const struct bench_setup *setup, double *seconds)
+static void add_time(struct row *row, const struct outcome *outcome)
+{
+    double operations = (double)row->workload->operations * (double)outcome->iterations;
+    sample_add(&row->seconds, outcome->seconds);
+    if (operations > 0)
+        sample_add(&row->latency, 1e9 * outcome->seconds / operations);
+}
+
+/* Seconds of one iteration: a workload that is given a time instead of their number makes as many as fit. */
+static double per_iteration(const struct outcome *outcome)
+{
+    return outcome->seconds / (double)outcome->iterations;
+}
+
+/* One native run; false when it did not give what the first one gave. `each`: seconds of an iteration. */
+static bool run_native(struct baseline *baseline, const struct bench_setup *setup, double *each)
 {
     struct outcome outcome;
     struct row *row = &baseline->row;
@@ -30,9 +44,9 @@ static bool run_native(struct baseline *baseline, const struct bench_setup *setu
         row_fail(row, OUTCOME_FAILED, "two native runs gave different check values", "");
     else {
         memcpy(baseline->check, outcome.check, sizeof baseline->check);
-        sample_add(&row->seconds, outcome.seconds);
+        add_time(row, &outcome);
         sample_add(&row->ratio, 1.0);
-        *seconds = outcome.seconds;
+        *each = per_iteration(&outcome);
     }
     outcome_free(&outcome);
     return row->status == OUTCOME_OK;
@@ -48,9 +62,9 @@ void baseline_start(struct baseline *baseline, const struct bench_setup *setup, 
     run_native(baseline, setup, &unused);
 }
 
-/* The subject's half of a pair. False when the row is over. */
+/* The subject's half of a pair; without a native half `native` is 0. False when the row is over. */
 static bool run_subject(struct row *row, const struct baseline *baseline, const struct bench_setup *setup,
-                        double native_seconds)
+                        double native)
 {
     struct outcome outcome;
     measure(row->subject, setup, row->workload, &outcome);
@@ -61,13 +75,14 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
     } else if (outcome.status != OUTCOME_OK) {
         row->timed_out = outcome.wall >= setup->timeout;
         row_fail(row, outcome.status, outcome.why.text, "");
-    } else if (strcmp(outcome.check, baseline->check) != 0) {
+    } else if (native > 0 && strcmp(outcome.check, baseline->check) != 0) {
         struct reason differ = {""};
         fail(&differ, EINVAL, "wrong result: check=%s, natively %s", outcome.check, baseline->check);
         row_fail(row, OUTCOME_FAILED, differ.text, "");
     } else {
-        sample_add(&row->seconds, outcome.seconds);
-        sample_add(&row->ratio, native_seconds / outcome.seconds);
+        add_time(row, &outcome);
+        if (native > 0)
+            sample_add(&row->ratio, native / per_iteration(&outcome));
         if (outcome.mips > 0)
             sample_add(&row->mips, outcome.mips);
         json_decref(row->exits);
@@ -103,18 +118,18 @@ void pairs_run(struct row *row, struct baseline *baseline, const struct subject 
     }
     double begin = now_seconds();
     for (unsigned i = 0; i < reps; i++) {
-        double native_seconds;
+        double native = 0;
         double spent = now_seconds() - begin;
         if (adapt && i > 0 && spent + spent / i > seconds)
             break;
-        if (!run_native(baseline, setup, &native_seconds)) {
+        if (!row->workload->no_native && !run_native(baseline, setup, &native)) {
             if (baseline->row.status == OUTCOME_INTERRUPTED)
                 row->status = OUTCOME_INTERRUPTED;
             else
                 row_fail(row, OUTCOME_FAILED, "the native run failed: ", baseline->row.why.text);
             return;
         }
-        if (!run_subject(row, baseline, setup, native_seconds))
+        if (!run_subject(row, baseline, setup, native))
             return;
     }
 }

@@ -3,7 +3,7 @@
  * pairs.h - a row of the results: one workload under one subject, in pairs of a native run and the subject's.
  *
  * The machine's speed drifts (other guests, frequency, temperature), so a ratio is taken only between neighbours in
- * time: native, engine, native, engine ...
+ * time: native, engine, native, engine ... What can't run natively (workload_def.no_native) has times and no ratios.
  */
 #ifndef BENCH_PAIRS_H
 #define BENCH_PAIRS_H
@@ -18,6 +18,7 @@ struct row {
     int status;       /* of struct outcome */
     struct reason why;
     struct sample ratio, seconds, mips;
+    struct sample latency;    /* nanoseconds of one of the workload's operations; empty when it has none */
     json_t *exits, *counters; /* of the last run; counts hardly vary */
     bool timed_out;           /* it failed by exceeding the time limit */
     double slowest;           /* seconds of the subject's longest run, boot included */

@@ -37,6 +37,13 @@ void progress_next(const struct progress *progress, const char *workload, const 
     }
 }
 
+/* "12.3 ns each (12.1-12.9), n=3": what has no native counterpart. */
+static void print_latency(const struct row *row)
+{
+    fprintf(stderr, "%.1f ns each (%.1f-%.1f), n=%u", sample_median(&row->latency), sample_min(&row->latency),
+            sample_max(&row->latency), row->latency.n);
+}
+
 /* "3.1 % of native (3.0-3.2), n=3", with as many digits as such a number deserves. */
 static void print_speed(const struct row *row)
 {
@@ -63,6 +70,8 @@ void progress_row(struct progress *progress, const struct row *row)
         fprintf(stderr, "%s: %s", row->status == OUTCOME_NA ? "n/a" : "FAILED", row->why.text);
     else if (row->subject->kind == SUBJECT_NATIVE)
         fprintf(stderr, "%.1f ms, n=%u", 1000 * sample_median(&row->seconds), row->seconds.n);
+    else if (row->ratio.n == 0)
+        print_latency(row);
     else
         print_speed(row);
     fputs(progress->colour ? "\033[0m\n" : "\n", stderr);

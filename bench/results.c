@@ -43,12 +43,13 @@ int results_host(struct results *results, const struct host *host, const struct 
     struct tm utc;
     gmtime_r(&seconds, &utc);
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
-    json_t *json = json_pack("{si ss ss ss ss so ss ss si si sO sO ss so so}", "schema", RESULTS_SCHEMA, "type", "host",
-                             "time", now, "mode", full ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
-                             text_or_null(host->commit), "kernel", host->kernel, "cpu", host->cpu, "cores",
-                             (int)host->cores, "memory_mb", (int)host->memory_mb, "cpu_flags", host->flags,
-                             "mitigations", host->mitigations, "kvm", *host->kvm.text ? host->kvm.text : "ok",
-                             "engines", survey_engines_json(survey), "peers", survey_peers_json(survey));
+    json_t *json =
+        json_pack("{si ss ss ss ss so ss ss si si sf sO sO ss so so}", "schema", RESULTS_SCHEMA, "type", "host", "time",
+                  now, "mode", full ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
+                  text_or_null(host->commit), "kernel", host->kernel, "cpu", host->cpu, "cores", (int)host->cores,
+                  "memory_mb", (int)host->memory_mb, "tsc_mhz", host->tsc_mhz, "cpu_flags", host->flags, "mitigations",
+                  host->mitigations, "kvm", *host->kvm.text ? host->kvm.text : "ok", "engines",
+                  survey_engines_json(survey), "peers", survey_peers_json(survey));
     return write_line(results, json, why);
 }
 
@@ -64,19 +65,32 @@ static json_t *object_or_empty(json_t *object)
     return object ? json_incref(object) : json_object();
 }
 
+/* {"system call": {"median", ..., "unit"}}, or an empty object. */
+static json_t *latencies_json(const struct row *row)
+{
+    json_t *latencies = json_object();
+    if (row->latency.n) {
+        json_t *sample = sample_json(&row->latency);
+        json_object_set_new(sample, "unit", json_string("ns"));
+        json_object_set_new(latencies, row->workload->operation, sample);
+    }
+    return latencies;
+}
+
 int results_row(struct results *results, const char *suite, const struct row *row, struct reason *why)
 {
     const char *status = row->status == OUTCOME_NA ? "na" : row->status == OUTCOME_FAILED ? "failed" : "ok";
     if (row->status == OUTCOME_INTERRUPTED && row->seconds.n == 0)
         return 0;
     json_t *mips = row->mips.n ? json_real(sample_median(&row->mips)) : json_null();
-    json_t *json = json_pack(
-        "{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so s{}}", "schema", RESULTS_SCHEMA, "type", "measurement",
-        "suite", suite, "workload", row->workload->name, "class", row->workload->class, "engine", row->subject->name,
-        "technique", row->subject->technique, "kind", kinds[row->subject->kind], "status", status, "reason",
-        *row->why.text ? row->why.text : NULL, "modelled", 0, "args", workload_args(results->full, row->workload),
-        "ran_args", row->args, "ratio", sample_json(&row->ratio), "seconds", sample_json(&row->seconds), "exits",
-        object_or_empty(row->exits), "counters", object_or_empty(row->counters), "mips", mips, "latencies");
+    json_t *json =
+        json_pack("{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so so}", "schema", RESULTS_SCHEMA, "type",
+                  "measurement", "suite", suite, "workload", row->workload->name, "class", row->workload->class,
+                  "engine", row->subject->name, "technique", row->subject->technique, "kind", kinds[row->subject->kind],
+                  "status", status, "reason", *row->why.text ? row->why.text : NULL, "modelled", 0, "args",
+                  workload_args(results->full, row->workload), "ran_args", row->args, "ratio", sample_json(&row->ratio),
+                  "seconds", sample_json(&row->seconds), "exits", object_or_empty(row->exits), "counters",
+                  object_or_empty(row->counters), "mips", mips, "latencies", latencies_json(row));
     return write_line(results, json, why);
 }
 

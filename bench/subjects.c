@@ -85,7 +85,7 @@ json_t *survey_peers_json(const struct survey *survey)
     return list;
 }
 
-static int add(struct subjects *subjects, const struct subject *subject, struct reason *why)
+int subjects_add(struct subjects *subjects, const struct subject *subject, struct reason *why)
 {
     for (unsigned i = 0; i < subjects->count; i++) {
         if (strcmp(subjects->subject[i].name, subject->name) == 0)
@@ -108,19 +108,12 @@ static int add_engine(void *context, const char *name, struct reason *why)
     if (!engine)
         return -EINVAL;
     struct subject subject = probe_engine(engine, name);
-    return add(context, &subject, why);
+    return subjects_add(context, &subject, why);
 }
 
-int subjects_add_engines(struct subjects *subjects, const struct survey *survey, const char *list, struct reason *why)
+int subjects_add_engines(struct subjects *subjects, const char *list, struct reason *why)
 {
-    int err = 0;
-    if (list)
-        return names_for_each(list, add_engine, subjects, why);
-    for (unsigned i = 0; i < survey->engines && !err; i++) {
-        if (!*survey->engine[i].missing.text)
-            err = add(subjects, &survey->engine[i], why);
-    }
-    return err;
+    return names_for_each(list, add_engine, subjects, why);
 }
 
 static int add_peer(void *context, const char *name, struct reason *why)
@@ -128,7 +121,7 @@ static int add_peer(void *context, const char *name, struct reason *why)
     struct adding *adding = context;
     for (unsigned i = 0; i < adding->survey->peers; i++) {
         if (strcmp(adding->survey->peer[i].name, name) == 0)
-            return add(adding->subjects, probe_peer(adding->survey, i), why);
+            return subjects_add(adding->subjects, probe_peer(adding->survey, i), why);
     }
     return fail(why, ENOENT, "no peer named '%s'; `virtlab list` shows them", name);
 }
@@ -144,7 +137,7 @@ int subjects_add_peers(struct subjects *subjects, struct survey *survey, const c
     survey_all_peers(survey);
     for (unsigned i = 0; i < survey->peers && !err; i++) {
         if (!*survey->peer[i].missing.text)
-            err = add(subjects, &survey->peer[i], why);
+            err = subjects_add(subjects, &survey->peer[i], why);
     }
     return err;
 }

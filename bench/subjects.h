@@ -35,9 +35,11 @@ struct subjects {
     struct subject subject[SUBJECTS_MAX];
 };
 
-/* "A,B" -> subjects, available or not; NULL: all that are available. -EINVAL with why for an unknown name. */
-int subjects_add_engines(struct subjects *subjects, const struct survey *survey, const char *list,
-                         struct reason *why) MUST_CHECK;
+/* One more, unless it is there already. -E2BIG with why when there is no room. */
+int subjects_add(struct subjects *subjects, const struct subject *subject, struct reason *why) MUST_CHECK;
+
+/* "A,B" -> subjects, available or not. -EINVAL with why for an unknown name. */
+int subjects_add_engines(struct subjects *subjects, const char *list, struct reason *why) MUST_CHECK;
 
 /* "A,B", "auto" (all that are available) or "none". */
 int subjects_add_peers(struct subjects *subjects, struct survey *survey, const char *list,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * workloads.c - the tables of workloads and suites, and a workload's arguments as words.
+ * workloads.c - the table of workloads, and a workload's arguments as words.
  *
- * Read next: guest/workloads/workloads.def, the list itself.
+ * Read next: guest/workloads/workloads.def and guest/kernel/resident.def, the list itself; suites.c, which chooses from
+ * it.
  */
 #include "workloads.h"
 
@@ -10,44 +11,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "command_line.h"
 #include "machine/suggest.h"
 
 const struct workload_def workloads[] = {
-#define WORKLOAD(row, binary, class, personality, quick, full, need, text) \
-    {row, binary, #class, personality, quick, full, need, text},
+#define WORKLOAD(row, binary, class, personality, quick, full, need, per, operation, text) \
+    {row, binary, #class, personality, quick, full, need, per, operation, NULL, text},
 #include "../guest/workloads/workloads.def"
 #undef WORKLOAD
+#define RESIDENT(row, binary, class, quick, full, per, operation, no_native, text) \
+    {row, binary, #class, OS, quick, full, NEED_NOTHING, per, operation, no_native, text},
+#include "../guest/kernel/resident.def"
+#undef RESIDENT
 };
 const unsigned workload_count = ARRAY_SIZE(workloads);
-
-static bool in_lecture(const struct workload_def *workload)
-{
-    (void)workload;
-    return true;
-}
-
-static bool in_compute(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "compute") == 0 || strcmp(workload->class, "memory") == 0;
-}
-
-static bool in_system(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "system") == 0;
-}
-
-static bool in_disk(const struct workload_def *workload)
-{
-    return strcmp(workload->class, "disk") == 0;
-}
-
-const struct suite suites[] = {
-    {"lecture", "all workloads: what the lecture's comparison of the techniques rests on", in_lecture},
-    {"compute", "computing and memory: user code, with hardly an exit", in_compute},
-    {"system", "system calls, faults, processes: where the techniques differ most", in_system},
-    {"disk", "block reads and writes: the cost of I/O", in_disk},
-};
-const unsigned suite_count = ARRAY_SIZE(suites);
 
 const struct workload_def *workload_find(const char *name, struct reason *why)
 {
@@ -64,14 +41,11 @@ const struct workload_def *workload_find(const char *name, struct reason *why)
     return NULL;
 }
 
-const struct suite *suite_find(const char *name, struct reason *why)
+const char *workload_program(const struct workload_def *workload)
 {
-    for (unsigned i = 0; i < suite_count; i++) {
-        if (strcmp(suites[i].name, name) == 0)
-            return &suites[i];
-    }
-    fail(why, ENOENT, "no suite named '%s'; `virtlab list` shows them", name);
-    return NULL;
+    size_t length = strlen(GUEST_KERNEL_PREFIX);
+    bool is_resident = strncmp(workload->binary, GUEST_KERNEL_PREFIX, length) == 0;
+    return workload->binary + (is_resident ? length : 0);
 }
 
 const char *workload_need_text(enum workload_need need)

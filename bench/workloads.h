@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * workloads.h - the workloads as the harness sees them: one table, made from guest/workloads/workloads.def.
+ * workloads.h - the workloads as the harness sees them: one table, made from guest/workloads/workloads.def and
+ * guest/kernel/resident.def.
  */
 #ifndef BENCH_WORKLOADS_H
 #define BENCH_WORKLOADS_H
@@ -12,29 +13,25 @@ enum workload_need { NEED_NOTHING, NEED_DISK, NEED_FILE };
 
 struct workload_def {
     const char *name;   /* the row's */
-    const char *binary; /* the program in /bin */
-    const char *class;  /* "compute", "memory", "system" or "disk" */
+    const char *binary; /* the program in /bin; "kernel:NAME": what the guest's kernel runs itself (command_line.h) */
+    const char *class;  /* "compute", "memory", "system", "disk", ...: suites are made of classes */
     enum workload_personality personality;
     const char *quick, *full; /* arguments; %disk% and %file% stand for paths */
     enum workload_need need;
+    unsigned operations;   /* in one iteration; 0: an iteration is no number of like operations */
+    const char *operation; /* what one is, "system call"; NULL likewise */
+    const char *no_native; /* why it can't run natively; NULL: it can */
     const char *text;
 };
 
 extern const struct workload_def workloads[];
 extern const unsigned workload_count;
 
-/* A suite: a named choice of workloads. */
-struct suite {
-    const char *name, *text;
-    bool (*holds)(const struct workload_def *workload);
-};
-
-extern const struct suite suites[];
-extern const unsigned suite_count;
-
 /* By name; NULL with why, and the nearest name, when there is none. */
 const struct workload_def *workload_find(const char *name, struct reason *why);
-const struct suite *suite_find(const char *name, struct reason *why);
+
+/* What it calls itself, and what runs natively: its binary without "kernel:". */
+const char *workload_program(const struct workload_def *workload);
 
 /* "the raw disk", "the text file", or NULL */
 const char *workload_need_text(enum workload_need need);

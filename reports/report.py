@@ -18,6 +18,7 @@ from virtlab_report import (
     markdown,
     plots,
     results,
+    suites,
     tables,
     terminal,
     text,
@@ -37,6 +38,8 @@ Reads OUT/results.jsonl, which `virtlab bench --out OUT` writes, and makes
   speed.*      picture: speed by workload and engine
   exits-*.*    pictures: exits by reason, taken and avoided, one for each engine
   lecture-speed.*  picture: the lecture's claim beside the measurement
+  nano.*       tables and picture: cycles of single operations, if that suite was measured
+  kernel.*     tables: loops in kernel mode, if that suite was measured
 
 as Markdown (md), LaTeX (tex, to be \\input; plain tabular), CSV, SVG, PDF and PNG."""
 
@@ -137,25 +140,28 @@ def report(found, options):
         else plots.Drawn()
     )
     show_warnings(drawn.warnings)
-    table, comparison = tables.build(found, words), lecture.build(found, words)
-    files = [
-        *write_tables(table, drawn, words, options),
-        *write_tables(comparison, drawn, words, options),
-        *(path.name for path in drawn.files),
-    ]
-    summary(table, comparison, files, options.into)
+    documents = list(build(found, words))
+    files = [name for d in documents for name in write_tables(d, drawn, words, options)]
+    files += [path.name for path in drawn.files]
+    summary(documents, files, options.into)
     return 1 if drawn.failed else 0
+
+
+def build(found, words):
+    """Every Document that these results give."""
+    general = suites.general(found)
+    if general.measurements:
+        yield tables.build(general, words)
+        yield lecture.build(general, words)
+    for suite_report, own in suites.special(found):
+        yield suite_report.build(own, words)
 
 
 def write_tables(document, drawn, words, options):
     """One Document in every table format asked for; the names of the files."""
     contents = {}
     if "md" in options.formats:
-        pictures = [
-            p
-            for p in pictures_to_show(drawn)
-            if p[1].startswith("lecture-") == (document.name == "lecture")
-        ]
+        pictures = pictures_to_show(document, drawn)
         contents[f"{document.name}.md"] = markdown.render(document, words, pictures)
     if "tex" in options.formats:
         contents[f"{document.name}.tex"] = latex.render(document, words)
@@ -169,22 +175,24 @@ def write_tables(document, drawn, words, options):
     return list(contents)
 
 
-def pictures_to_show(drawn):
+def pictures_to_show(document, drawn):
     """(title, file name) for a Markdown page: SVG where there is one, else PNG."""
     made = {path.name for path in drawn.files}
     for picture in drawn.pictures:
         for name in (f"{picture.name}.svg", f"{picture.name}.png"):
-            if name in made:
+            if picture.document == document.name and name in made:
                 yield picture.title, name
                 break
 
 
-def summary(table, comparison, files, folder):
+def summary(documents, files, folder):
     """The tables for the terminal, then where the files are."""
     colour = terminal.wants_colour(sys.stdout)
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    print(terminal.render(table, colour, width))
-    print(terminal.render_comparison(comparison, colour, width))
+    for document in documents:
+        is_prose = all(table.prose for table in document.tables)
+        render = terminal.render_comparison if is_prose else terminal.render
+        print(render(document, colour, width))
     print(f"in {folder}:")
     for name in files:
         print(f"  {name}")

@@ -57,7 +57,7 @@ static bool rig_open(struct rig *r, const struct engine_ops *ops, const uint8_t 
     r->engine = ops->create(&r->host, &why);
     if (!r->engine)
         return false;
-    if (ops == &full_bt) /* every block is translated before it runs */
+    if (ops == &full_bt_all) /* every block is translated before it runs */
         bt_of((struct cpu *)r->engine)->translator.heat = 1;
     cpu_state_reset(&r->s);
     r->s.cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_WP;
@@ -109,7 +109,7 @@ static void check_same(const struct rig *a, const struct rig *b)
 /* Runs a program to its HLT on both engines and compares; returns with the rigs open for more questions. */
 static void run_both(struct rig *interp, struct rig *bt, const uint8_t *code, size_t size)
 {
-    CHECK(rig_open(interp, &emulate_interp, code, size) && rig_open(bt, &full_bt, code, size));
+    CHECK(rig_open(interp, &emulate_interp, code, size) && rig_open(bt, &full_bt_all, code, size));
     CHECK(rig_run(interp, 0) && rig_run(bt, 0));
     CHECK_EQ_U64(interp->exit.kind, VM_EXIT_HLT);
     check_same(interp, bt);
@@ -178,7 +178,7 @@ static void test_budget(void)
     for (unsigned i = 0; i < ARRAY_SIZE(pieces); i++) {
         struct rig a, b;
         vltest_row("pieces of %u", (unsigned)pieces[i]);
-        CHECK(rig_open(&a, &emulate_interp, mixed, sizeof(mixed)) && rig_open(&b, &full_bt, mixed, sizeof(mixed)));
+        CHECK(rig_open(&a, &emulate_interp, mixed, sizeof(mixed)) && rig_open(&b, &full_bt_all, mixed, sizeof(mixed)));
         for (uint64_t sum = pieces[i]; sum < 16000; sum += pieces[i]) {
             a.ops->run(a.engine, &a.exit, pieces[i]);
             b.ops->run(b.engine, &b.exit, pieces[i]);
@@ -296,7 +296,7 @@ static void test_full_cache(void)
     code[at + 8] = 0xf4;
 
     struct rig a, b;
-    CHECK(rig_open(&a, &emulate_interp, code, sizeof(code)) && rig_open(&b, &full_bt, code, sizeof(code)));
+    CHECK(rig_open(&a, &emulate_interp, code, sizeof(code)) && rig_open(&b, &full_bt_all, code, sizeof(code)));
     struct bt *bt = bt_of((struct cpu *)b.engine);
     bt->code.end = bt->first + CODE_RESERVE + (100 << 10);
     CHECK(rig_run(&a, 0) && rig_run(&b, 0));
@@ -334,7 +334,7 @@ static void test_kick(void)
         struct timespec before, after;
         pthread_t thread;
         vltest_row("%s", loops[i].name);
-        CHECK(rig_open(&r, &full_bt, loops[i].code, sizeof(loops[i].code)));
+        CHECK(rig_open(&r, &full_bt_all, loops[i].code, sizeof(loops[i].code)));
         clock_gettime(CLOCK_MONOTONIC, &before);
         if (pthread_create(&thread, NULL, kick_soon, &r))
             break;

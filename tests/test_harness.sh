@@ -84,6 +84,7 @@ usage() {
     gives 2 "neither real nor virtual" run --clock fast sieve
     gives 2 "--out DIR is missing" bench
     gives 2 "no workload named 'seive'; did you mean 'sieve'?" bench --workloads seive --peers none --out "$work/x"
+    gives 2 "no suite named 'lectrue'; did you mean 'lecture'?" bench --suite system,lectrue --peers none --out "$work/x"
     gives 2 "no suite named 'nothing'" bench --suite nothing --peers none --out "$work/x"
     gives 2 "no peer named 'vmware'" bench --peers vmware --out "$work/x"
     gives 2 "is not a list of names" bench --workloads sieve,,fib --peers none --out "$work/x"
@@ -173,8 +174,14 @@ lists() {
         json "$work/out" "all(d[k] for k in ('engines', 'workloads', 'suites', 'peers'))"
     statement "what is not available has a reason" \
         json "$work/out" "all(x['available'] or x['reason'] for x in d['engines'] + d['peers'])"
-    statement "the lecture suite holds every workload" \
-        json "$work/out" "len(d['suites'][0]['workloads']) == len(d['workloads'])"
+    statement "the lecture suite holds every workload that is a program" json "$work/out" \
+        "d['suites'][0]['workloads'] == [w['name'] for w in d['workloads'] if not w['binary'].startswith('kernel:')]"
+    statement "every workload belongs to a suite, and every suite has workloads" json "$work/out" \
+        "all(s['workloads'] for s in d['suites']) and {w['name'] for w in d['workloads']} == {w for s in d['suites'] for w in s['workloads']}"
+    statement "no two workloads share a name" json "$work/out" \
+        "len({w['name'] for w in d['workloads']}) == len(d['workloads'])"
+    statement "the engines that a suite names are there" json "$work/out" \
+        "all(e in [x['name'] for x in d['engines']] for s in d['suites'] if s['engines'] for e in s['engines'].split(','))"
     run doctor
     statement "doctor says what it finds" \
         eval "[ $status -eq 0 ] && grep -q '^KVM' $work/out && grep -q 'emulate/interp *ready' $work/out"
@@ -197,11 +204,56 @@ bench_of_one() {
         rows "$out" "row('sieve', 'native')['seconds']['n'] == 3 and row('sieve', 'native')['ratio']['median'] == 1"
     statement "counters and MIPS are the region's" rows "$out" \
         "(lambda r: abs(r['counters']['instructions'] / r['mips'] / 1e6 / r['seconds']['max'] - 1) < 1)(row('sieve', 'emulate/interp'))"
+    statement "a workload of like operations has the latency of one: 64 reads an iteration, 100 iterations" rows "$out" \
+        "(lambda r: abs(r['latencies']['read of 4 KiB']['max'] * 6400 / 1e9 / r['seconds']['max'] - 1) < 0.01)(row('disk-seqread', 'emulate/interp'))"
+    statement "... and natively too" rows "$out" "row('disk-seqread', 'native')['latencies']['read of 4 KiB']['unit'] == 'ns'"
+    statement "... and others have none" rows "$out" "row('sieve', 'emulate/interp')['latencies'] == {}"
     statement "reading a disk takes I/O exits" \
         rows "$out" "row('disk-seqread', 'emulate/interp')['exits']['io']['taken'] > 100"
     statement "no scratch file is left behind" [ "$(ls -A "$out")" = results.jsonl ]
     statement "stderr is plain text when it isn't a terminal" eval "! grep -q $'\\033' $work/err"
     statement "the report scripts take the file" python3 "$(dirname "$0")/../reports/report.py" "$out"
+}
+
+# Workloads in the guest's kernel, suites of their own, and what can't run natively.
+kernel_mode() {
+    run run --engine emulate kernel:sieve 1
+    statement "kernel:NAME runs a workload in the guest's kernel, with the program's result" \
+        eval "[ $status -eq 0 ] && [ \"\$(sed 's/.*check=//' $work/out)\" = \"\$($guest/bin/sieve 1 | sed 's/.*check=//')\" ]"
+    run run --engine emulate kernel:seive 1
+    statement "a name that isn't there ends with 2 and names those that are" \
+        eval "[ $status -eq 2 ] && grep -q 'sieve sha256 fib chase nano' $work/out"
+    run run --engine emulate kernel:nano 1ms out
+    statement "... and so does an operation that isn't there" eval "[ $status -eq 2 ] && grep -q '^usage: kernel:nano' $work/out"
+    for time in 0ms ms 1us 12345678ms; do
+        run run --engine emulate kernel:nano $time in
+        statement "N is a number or a time, and $time is neither" [ "$status" -eq 2 ]
+    done
+    run run --engine emulate --clock virtual --stats "$work/stats" kernel:nano 4ms in
+    statement "a time is filled with as many iterations as fit: 4 ms are 4 million instructions of virtual time" \
+        json "$work/stats" "2e6 < d['regions'][0]['counters']['instructions'] < 8e6"
+    statement "... and each of the 16 IN of an iteration is an exit" eval \
+        "json $work/stats \"d['regions'][0]['exits']['io']['taken'] == 16 * \$(sed 's/.*iterations=\([0-9]*\).*/\1/' $work/out) + 1\""
+
+    local out=$work/kernel
+    run bench --suite nano,kernel --quick --engines emulate/interp --peers none --reps 1 --out "$out"
+    statement "two suites in one bench: every row is there, and none failed" rows "$out" \
+        "len([r for r in rows if r.get('engine') == 'emulate/interp' and r['status'] == 'ok']) == 11"
+    statement "each row tells its suite" rows "$out" \
+        "row('nano-in', 'native')['suite'] == 'nano' and row('kernel-sieve', 'native')['suite'] == 'kernel'"
+    statement "what a process can't do is n/a natively, with the reason" rows "$out" \
+        "row('nano-in', 'native')['status'] == 'na' and 'privileged' in row('nano-in', 'native')['reason']"
+    statement "... and then an engine has a latency, but no ratio" rows "$out" \
+        "row('nano-in', 'emulate/interp')['ratio'] is None and row('nano-in', 'emulate/interp')['latencies']['in']['median'] > 0"
+    statement "where both have a time to fill, the ratio is of one operation each" rows "$out" \
+        "(lambda e, n: abs(e['ratio']['median'] * e['latencies']['callret']['median'] / n['latencies']['callret']['max'] - 1) < 0.9)(row('nano-callret', 'emulate/interp'), row('nano-callret', 'native'))"
+    run list --json
+    statement "the report makes what the suites' table says" eval "python3 '$(dirname "$0")/../reports/report.py' '$out' >/dev/null &&
+        python3 -c 'import json, os, sys
+d = json.load(open(sys.argv[1]))
+names = [n for s in d[\"suites\"] if s[\"name\"] in (\"nano\", \"kernel\") for n in s[\"reports\"].split()]
+sys.exit(not names or not all(os.path.exists(sys.argv[2] + \"/\" + n) for n in names))' $work/out $out"
+    statement "... and no table of the lecture, which wasn't measured" [ ! -e "$out/table.md" ]
 }
 
 # A guest whose sieve is another program than the native one.
@@ -233,6 +285,11 @@ bench_survives() {
     survives dies '*(volatile int *)8 = 0;' 'exit status'
     survives lies 'puts("sieve: ok iterations=20 roi_ns=1 check=0123456789abcdef");' 'regions of interest'
     survives ends-early 'puts("bye");' 'no line'
+    make_guest declines 'puts("sieve: n/a: not today"); return 3;'
+    VIRTLAB_GUEST=$work/guest-declines run bench --workloads sieve --engines emulate --peers none --quick --reps 1 \
+        --out "$work/declines"
+    statement "a guest's workload that says n/a is n/a, with its reason" rows "$work/declines" \
+        "row('sieve', 'emulate/interp')['status'] == 'na' and row('sieve', 'emulate/interp')['reason'] == 'not today'"
     # The same, on the native side: nothing is left to compare with.
     make_guest natively 'return 3;'
     cp "$work/stage/bin/sieve" "$work/guest-natively/bin/sieve"
@@ -336,6 +393,7 @@ runs
 statistics
 lists
 bench_of_one
+kernel_mode
 bench_survives
 bench_compares
 own_engine

@@ -10,25 +10,14 @@ set -u
 build=$1
 engine=${VIRTLAB_ENGINE:-emulate/interp}
 work=$build/tests/linux-${engine//\//-}
-cache=$(dirname "$(readlink -f "$0")")/../build/cache
-mkdir -p "$work" "$cache"
+mkdir -p "$work"
 
 skip() {
     echo "skipped: $*"
     exit 77
 }
 
-# The newest kernel that the package names, unpacked into the cache.
-fetch_kernel() {
-    local package
-    ls "$cache"/vmlinuz-* >/dev/null 2>&1 && return 0
-    command -v apt-get >/dev/null || skip "apt-get, which fetches linux-image-cloud-amd64, is not there"
-    package=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null | awk '/Depends: linux-image-[0-9]/ { print $2; exit }')
-    [ -n "$package" ] || skip "no package list knows linux-image-cloud-amd64 (try: apt-get update)"
-    (cd "$work" && apt-get download "$package" >/dev/null 2>&1) || skip "package $package can't be fetched"
-    dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" --wildcards './boot/vmlinuz-*' || return 1
-    mv "$work"/boot/vmlinuz-* "$cache/" && rm -rf "$work/boot" "$work"/*.deb
-}
+. "$(dirname "$0")/linux_package.sh"
 
 make_initramfs() {
     local root=$work/root
@@ -60,12 +49,10 @@ expect() {
 }
 
 [ -x /bin/busybox ] || skip "package busybox-static is not installed"
-exec 9>"$cache/lock" && flock 9 # the same test may run for another engine
-fetch_kernel || skip "the kernel package can't be unpacked"
-exec 9>&-
+fetch_kernel
 make_initramfs
 
-"$build/virtlab" run --engine "$engine" --mem 256M --kernel "$(ls "$cache"/vmlinuz-* | tail -n 1)" \
+"$build/virtlab" run --engine "$engine" --mem 256M --kernel "$kernel" \
     --initrd "$work/initramfs.gz" --timeout "${VIRTLAB_LINUX_TIMEOUT:-300}" --stats "$work/stats.json" \
     --append 'console=ttyS0 acpi=off noapic nolapic pci=off reboot=t cryptomgr.notests' \
     >"$work/console.raw" 2>"$work/errors" </dev/null

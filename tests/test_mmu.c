@@ -527,9 +527,10 @@ static void test_tlb_page(void)
     for (unsigned mode = 0; mode < TLB_MODES; mode++)
         CHECK(!held((enum tlb_mode)mode, 0x5000) && held((enum tlb_mode)mode, 0x6000));
     fill(TLB_USER, 0x200000, 0, false);
-    tlb.large = true; /* that was a piece of a large page */
-    tlb_flush_page(&tlb, gva(0x201000));
-    CHECK(!held(TLB_USER, 0x200000) && !tlb.large);
+    tlb_note_mapping(&tlb, gva(0x200000), 21);
+    CHECK(!tlb_flush_page(&tlb, gva(0x1ff000)) && held(TLB_USER, 0x200000));
+    CHECK(tlb_flush_page(&tlb, gva(0x201000)) && !held(TLB_USER, 0x200000)); /* a piece of the same mapping */
+    CHECK(!tlb_flush_page(&tlb, gva(0x201000)));
 }
 
 static unsigned count_entries(bool global)

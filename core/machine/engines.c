@@ -12,10 +12,8 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    &emulate_interp,
-    &full_bt,
-    &emulate_unicorn,
-    NULL,
+    &emulate_interp,     &full_bt, &full_bt_all, &full_bt_direct, &emulate_unicorn, &hwassist_kvm, &hwassist_kvm_host,
+    &hwassist_kvm_ring3, NULL,
 };
 
 /* The engine or technique whose name is nearest to `name`, or NULL when none is near. */

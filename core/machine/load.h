@@ -54,7 +54,10 @@ int load_put_string(struct load *load, const char *what, const char *string, uin
 /* The start in flat 32-bit protected mode that PVH and Multiboot share. */
 void start_protected(struct cpu_state *start, uint64_t entry, uint64_t ebx);
 
+/* For whom the tables below map memory. Ring 0 code on pages of all rings would be stopped by SMEP, once that is on. */
+enum load_ring { LOAD_RING_0, LOAD_ANY_RING };
+
 /* The start in 64-bit mode, over identity page tables and a GDT that this puts into RAM. */
-int start_long(struct load *load, uint64_t entry, uint64_t rsi) MUST_CHECK;
+int start_long(struct load *load, uint64_t entry, uint64_t rsi, enum load_ring ring) MUST_CHECK;
 
 #endif

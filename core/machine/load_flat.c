@@ -95,7 +95,7 @@ int load_flat(struct load *load)
         return image_bad(load->kernel, load->why, "a flat program has no use for an initrd");
     err = elf_load(&elf, load);
     if (!err)
-        err = start_long(load, entry, 0);
+        err = start_long(load, entry, 0, LOAD_ANY_RING); /* an engine that has no other ring runs it in ring 3 */
     if (!err)
         err = put_start(load);
     if (err)

@@ -200,5 +200,5 @@ int load_linux(struct load *load)
     h->code32_start = (uint32_t)at;
     h->cmd_line_ptr = (uint32_t)cmdline;
     err = put_zero_page(load, h, bz.header_size, &zero_page);
-    return err ? err : start_long(load, at + ENTRY_64, zero_page);
+    return err ? err : start_long(load, at + ENTRY_64, zero_page, LOAD_RING_0);
 }

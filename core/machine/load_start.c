@@ -40,15 +40,17 @@ void start_protected(struct cpu_state *start, uint64_t entry, uint64_t ebx)
 
 #define PTE_PRESENT UINT64_C(0x01)
 #define PTE_WRITE   UINT64_C(0x02)
+#define PTE_USER    UINT64_C(0x04)
 #define PTE_LARGE   UINT64_C(0x80)
 #define PTES        512
 #define LARGE_PAGE  (UINT64_C(2) << 20)
 #define MAPPED_GIB  4
 
 /* Tables that map the first 4 GiB to themselves with 2 MiB pages: one PML4, one PDPT, four page directories. */
-static int put_page_tables(struct load *load, uint64_t *cr3)
+static int put_page_tables(struct load *load, enum load_ring ring, uint64_t *cr3)
 {
-    uint64_t table[2 + MAPPED_GIB][PTES] = {{0}}, at, flags = PTE_PRESENT | PTE_WRITE;
+    uint64_t table[2 + MAPPED_GIB][PTES] = {{0}}, at;
+    const uint64_t flags = PTE_PRESENT | PTE_WRITE | (ring == LOAD_ANY_RING ? PTE_USER : 0);
     int err = layout_place_low(&load->layout, "page tables", LOW_START, sizeof(table), PAGE_SIZE, &at, load->why);
 
     if (err)
@@ -85,10 +87,10 @@ static int put_gdt(struct load *load, struct table_reg *gdtr)
     return load_put(load, at, gdt, sizeof(gdt));
 }
 
-int start_long(struct load *load, uint64_t entry, uint64_t rsi)
+int start_long(struct load *load, uint64_t entry, uint64_t rsi, enum load_ring ring)
 {
     struct cpu_state *start = load->start;
-    int err = put_page_tables(load, &start->cr3);
+    int err = put_page_tables(load, ring, &start->cr3);
 
     if (!err)
         err = put_gdt(load, &start->gdtr);

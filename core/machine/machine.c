@@ -235,6 +235,8 @@ int machine_load(struct machine *m, const char *kernel, const char *initrd, cons
 
 struct stats *machine_stats(struct machine *m)
 {
+    if (m->engine && m->ops->sync_stats)
+        m->ops->sync_stats(m->engine);
     return &m->stats;
 }
 

@@ -26,7 +26,28 @@ void tlb_flush_all(struct tlb *tlb)
     for (unsigned i = 0; i < TLB_MODES * TLB_SIZE; i++)
         empty(&slots(tlb)[i]);
     tlb->touched_count = 0;
-    tlb->large = false;
+    for (unsigned i = 0; i < ARRAY_SIZE(tlb->large); i++) {
+        tlb->large[i].low = UINT64_MAX;
+        tlb->large[i].high = 0;
+    }
+}
+
+/* Bits 47 and 46. */
+static unsigned quarter(gva_t at)
+{
+    return at.v >> 46 & 3;
+}
+
+void tlb_note_mapping(struct tlb *tlb, gva_t at, unsigned page_shift)
+{
+    if (page_shift == PAGE_SHIFT)
+        return;
+    uint64_t size = UINT64_C(1) << page_shift, low = at.v & ~(size - 1), high = low + size - 1;
+    unsigned q = quarter(at);
+    if (low < tlb->large[q].low)
+        tlb->large[q].low = low;
+    if (high > tlb->large[q].high)
+        tlb->large[q].high = high;
 }
 
 void tlb_init(struct tlb *tlb)
@@ -62,17 +83,19 @@ void tlb_flush_nonglobal(struct tlb *tlb)
     tlb->touched_count = 0;
 }
 
-void tlb_flush_page(struct tlb *tlb, gva_t at)
+bool tlb_flush_page(struct tlb *tlb, gva_t at)
 {
-    if (tlb->large) {
+    unsigned q = quarter(at);
+    if (at.v >= tlb->large[q].low && at.v <= tlb->large[q].high) {
         tlb_flush_all(tlb);
-        return;
+        return true;
     }
     for (unsigned mode = 0; mode < TLB_MODES; mode++) {
         struct tlb_entry *entry = &tlb->entry[mode][tlb_index(at.v)];
         if (entry->page == (at.v & PAGE_MASK))
             empty(entry);
     }
+    return false;
 }
 
 void tlb_protect_frame(struct tlb *tlb, gpa_t frame)

@@ -38,8 +38,14 @@ struct tlb_entry {
 struct tlb {
     struct tlb_entry entry[TLB_MODES][TLB_SIZE];
     uint16_t touched[TLB_TOUCHED_MAX];
-    bool large;             /* a piece of a large page was filled in: INVLPG of one piece must drop them all */
     unsigned touched_count; /* TLB_TOUCHED_MAX: too many to list, flush by a full pass */
+    /*
+     * Bounds of the large mappings that pieces were filled in from, one pair for each quarter of the address space:
+     * kernels keep large pages and the pages that they invalidate one by one apart.
+     */
+    struct {
+        uint64_t low, high; /* first and last byte; low > high: none */
+    } large[4];
 };
 
 /* Upper bits are folded in, so that two buffers some power of two apart do not fight for the same slots. */
@@ -49,13 +55,25 @@ static inline unsigned tlb_index(uint64_t at)
     return (page ^ (page >> TLB_BITS)) & (TLB_SIZE - 1);
 }
 
+/*
+ * A probe looks into the slot of an access' first byte for the page of its last. Where two neighbours share a slot (the
+ * fold does that at multiples of 2 GiB), an access that crosses into the second would take that page for its own: it is
+ * never accessed directly.
+ */
+static inline bool tlb_ambiguous(uint64_t page)
+{
+    return tlb_index(page) == tlb_index(page - 1);
+}
+
 void tlb_init(struct tlb *tlb);
+/* The piece that was just filled in at `at` is of a mapping of 1 << page_shift bytes. */
+void tlb_note_mapping(struct tlb *tlb, gva_t at, unsigned page_shift);
 /* Empties the slot of `at` for a new entry and keeps the books; the caller fills it in. */
 struct tlb_entry *tlb_evict(struct tlb *tlb, enum tlb_mode mode, gva_t at, bool global);
 void tlb_flush_all(struct tlb *tlb);
 void tlb_flush_nonglobal(struct tlb *tlb);
-/* One page, in all modes; everything, when pieces of large pages are there (SDM 3, 4.10.4.1). */
-void tlb_flush_page(struct tlb *tlb, gva_t at);
+/* One page, in all modes; everything (true), when it may be a piece of a large one (SDM 3, 4.10.4.1). */
+bool tlb_flush_page(struct tlb *tlb, gva_t at);
 /* The guest-physical page now holds code: writes to it must take the slow path. */
 void tlb_protect_frame(struct tlb *tlb, gpa_t frame);
 

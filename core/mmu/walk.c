@@ -21,23 +21,9 @@
 #define ENTRY_G  UINT64_C(0x100)
 #define ENTRY_XD (UINT64_C(1) << 63)
 
-#define LEVELS_MAX    4
 #define PDPTE_PRESENT UINT64_C(1)
 
 enum format { FORMAT_NONE, FORMAT_32BIT, FORMAT_PAE, FORMAT_4LEVEL };
-
-/* What the tables say of an address. */
-struct path {
-    struct {
-        gpa_t at;
-        uint64_t entry;
-    } step[LEVELS_MAX]; /* in the order of the walk; the last one maps the page */
-    unsigned steps;
-    unsigned page_shift;
-    uint64_t frame;              /* of the whole page, 4 KiB or larger */
-    bool user, writable, noexec; /* combined over the levels */
-    uint32_t error;              /* PF_PRESENT and PF_RSVD of a walk that ended early */
-};
 
 /* Bits first..last set; none when first > last. */
 static inline uint64_t bits(unsigned first, unsigned last)
@@ -128,12 +114,37 @@ static bool root_of(const struct paging *paging, enum format format, uint64_t at
     }
 }
 
-/* Goes down the tables. False: the way ends early, with path->error. */
-static bool follow(const struct paging *paging, const struct ram *ram, uint64_t at, struct path *path)
+/* Takes in the entry at `place`, of this reach. False: the way ends here, with path->error. */
+static inline bool step(const struct paging *paging, enum format format, unsigned shift, gpa_t place, uint64_t entry,
+                        struct mmu_path *path)
+{
+    path->step[path->steps].at = place;
+    path->step[path->steps++].entry = entry;
+    if (!(entry & ENTRY_P))
+        return false;
+    bool leaf = is_leaf(paging, format, shift, entry);
+    if (entry & reserved_bits(paging, format, shift, leaf)) {
+        path->error = PF_PRESENT | PF_RSVD;
+        return false;
+    }
+    path->user = path->user && (entry & ENTRY_US);
+    path->writable = path->writable && (entry & ENTRY_RW);
+    path->noexec = path->noexec || (format != FORMAT_32BIT && (entry & ENTRY_XD));
+    if (leaf) {
+        path->page_shift = shift;
+        path->frame = frame_of(paging, format, shift, entry);
+    }
+    return true;
+}
+
+/* Goes down the tables, to a page or to the table whose entries reach less than 2^last. False: as for step(). */
+static inline bool follow(const struct paging *paging, const struct ram *ram, uint64_t at, unsigned last,
+                          struct mmu_path *path)
 {
     enum format format = format_of(paging);
-    *path = (struct path){.page_shift = PAGE_SHIFT, .user = true, .writable = true};
+    *path = (struct mmu_path){.user = true, .writable = true};
     if (format == FORMAT_NONE) {
+        path->page_shift = PAGE_SHIFT;
         path->frame = at & PAGE_MASK;
         return true;
     }
@@ -143,33 +154,20 @@ static bool follow(const struct paging *paging, const struct ram *ram, uint64_t 
     if (!root_of(paging, format, at, &table))
         return false;
 
-    for (;; shift -= index_bits) {
+    for (; shift >= last; shift -= index_bits) {
         uint64_t index = at >> shift & bits(0, index_bits - 1);
         gpa_t place = gpa((table & bits(12, 51)) + index * size);
-        uint64_t entry = read_entry(ram, place, size);
-        path->step[path->steps].at = place;
-        path->step[path->steps++].entry = entry;
-        if (!(entry & ENTRY_P))
+        table = read_entry(ram, place, size);
+        if (!step(paging, format, shift, place, table, path))
             return false;
-        bool leaf = is_leaf(paging, format, shift, entry);
-        if (entry & reserved_bits(paging, format, shift, leaf)) {
-            path->error = PF_PRESENT | PF_RSVD;
-            return false;
-        }
-        path->user = path->user && (entry & ENTRY_US);
-        path->writable = path->writable && (entry & ENTRY_RW);
-        path->noexec = path->noexec || (size == 8 && (entry & ENTRY_XD));
-        if (leaf) {
-            path->page_shift = shift;
-            path->frame = frame_of(paging, format, shift, entry);
+        if (path->page_shift)
             return true;
-        }
-        table = entry;
     }
+    return true;
 }
 
 /* Access rights (SDM 3, 4.6.1). Without paging everything is permitted. */
-static bool permitted(const struct paging *paging, const struct path *path, enum access access,
+static bool permitted(const struct paging *paging, const struct mmu_path *path, enum access access,
                       struct access_rights who)
 {
     if (!(paging->cr0 & CR0_PG))
@@ -187,7 +185,7 @@ static bool permitted(const struct paging *paging, const struct path *path, enum
 }
 
 /* Sets what the access leaves behind in the tables (SDM 3, 4.8). False: an entry changed, so the walk is void. */
-static bool mark(const struct paging *paging, const struct ram *ram, struct path *path, enum access access)
+static bool mark(const struct paging *paging, const struct ram *ram, struct mmu_path *path, enum access access)
 {
     unsigned size = format_of(paging) == FORMAT_32BIT ? 4 : 8;
     for (unsigned i = 0; i < path->steps; i++) {
@@ -217,12 +215,12 @@ static uint32_t fault_code(const struct paging *paging, uint32_t found, enum acc
     return code;
 }
 
-static gpa_t address_in(const struct path *path, uint64_t at)
+static gpa_t address_in(const struct mmu_path *path, uint64_t at)
 {
     return gpa(path->frame | (at & bits(0, path->page_shift - 1)));
 }
 
-static uint64_t leaf_of(const struct path *path)
+static uint64_t leaf_of(const struct mmu_path *path)
 {
     return path->steps ? path->step[path->steps - 1].entry : ENTRY_D; /* without paging nothing is ever clean */
 }
@@ -231,11 +229,11 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
               struct access_rights who, struct translation *out)
 {
     const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
-    struct path path;
+    struct mmu_path path;
     bool mapped, allowed;
     *out = (struct translation){0};
     do {
-        mapped = follow(paging, ram, at, &path);
+        mapped = follow(paging, ram, at, PAGE_SHIFT, &path);
         out->refs += path.steps;
         allowed = mapped && permitted(paging, &path, access, who);
         if (!allowed) {
@@ -256,9 +254,9 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t address,
 bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t address, struct translation *out)
 {
     const uint64_t at = paging->efer & EFER_LMA ? address.v : (uint32_t)address.v;
-    struct path path;
+    struct mmu_path path;
     *out = (struct translation){0};
-    bool mapped = follow(paging, ram, at, &path);
+    bool mapped = follow(paging, ram, at, PAGE_SHIFT, &path);
     out->refs = path.steps;
     out->error_code = path.error;
     if (!mapped)
@@ -270,6 +268,32 @@ bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t address,
     out->executable = !path.noexec;
     out->global = path.steps && (leaf_of(&path) & ENTRY_G) && (paging->cr4 & CR4_PGE);
     return true;
+}
+
+bool mmu_region(const struct paging *paging, const struct ram *ram, gva_t at, struct mmu_path *path)
+{
+    if (format_of(paging) != FORMAT_4LEVEL || !follow(paging, ram, at.v, 21, path))
+        return false;
+    for (unsigned i = 0; i < path->steps; i++)
+        if (!(path->step[i].entry & ENTRY_A))
+            return false;
+    return path->page_shift || ram_at(ram, gpa(path->step[path->steps - 1].entry & bits(12, 51)), PAGE_SIZE);
+}
+
+bool mmu_region_page(const struct paging *paging, const struct mmu_path *region, gva_t at, uint64_t leaf,
+                     struct access_rights who, struct translation *out)
+{
+    struct mmu_path path = *region;
+    if (!path.page_shift && (!step(paging, FORMAT_4LEVEL, PAGE_SHIFT, gpa(0), leaf, &path) || !(leaf & ENTRY_A)))
+        return false;
+    *out = (struct translation){
+        .gpa = address_in(&path, at.v),
+        .page_shift = path.page_shift,
+        .readable = permitted(paging, &path, ACCESS_READ, who),
+        .writable = (leaf_of(&path) & ENTRY_D) && permitted(paging, &path, ACCESS_WRITE, who),
+        .executable = permitted(paging, &path, ACCESS_FETCH, who),
+    };
+    return out->readable;
 }
 
 bool mmu_load_pdptes(struct paging *paging, const struct ram *ram)

@@ -50,6 +50,30 @@ bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t at, enum
 /* The same without setting any bit and without permission checks: for debuggers and dumps. */
 bool mmu_peek(const struct paging *paging, const struct ram *ram, gva_t at, struct translation *out);
 
+/* What the tables say of an address, or of a region. */
+#define MMU_LEVELS_MAX 4
+struct mmu_path {
+    struct {
+        gpa_t at;
+        uint64_t entry;
+    } step[MMU_LEVELS_MAX]; /* in the order of the walk; the last one maps the page */
+    unsigned steps;
+    unsigned page_shift;         /* 0: no page yet, the last step leads to the table that maps 4 KiB pages */
+    uint64_t frame;              /* of the whole page, 4 KiB or larger */
+    bool user, writable, noexec; /* combined over the levels */
+    uint32_t error;              /* PF_PRESENT and PF_RSVD of a walk that ended early */
+};
+
+/*
+ * For shadow tables, which look at all pages of a 2 MiB region at once (4-level paging only). mmu_region() is the way
+ * to the region: three entries and the leaf table they lead to, or fewer and a large page; false if it ends early, or
+ * goes through an entry not accessed yet. mmu_region_page() then is what a walk to `at` in it would find, with this
+ * entry in the leaf table (ignored under a large page): false unless it is accessed and readable. No bit is set.
+ */
+bool mmu_region(const struct paging *paging, const struct ram *ram, gva_t at, struct mmu_path *path);
+bool mmu_region_page(const struct paging *paging, const struct mmu_path *region, gva_t at, uint64_t leaf,
+                     struct access_rights who, struct translation *out);
+
 /*
  * Loads the four PAE pointers that CR3 names (only when PAE paging is on, not in long mode). False when one has
  * reserved bits set: the instruction that caused it raises #GP(0).

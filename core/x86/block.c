@@ -56,16 +56,52 @@ void block_cache_flush(struct cpu *cpu)
     cache->used = 0;
     cache->link_from = NULL;
     cpu->block = NULL;
+    if (cpu->watch)
+        watch_remove_all(cpu->watch, WATCH_CODE);
     if (cpu->translator)
         cpu->translator->blocks_flushed(cpu);
     COUNT(cpu->stats, CACHE_FLUSHES);
 }
 
-void block_new_regime(struct cpu *cpu, bool bump)
+/* ---- regimes ---- */
+
+static bool may_be_known(const struct known_code *known, uint64_t page)
 {
-    /* Low bits: what may come back to an old value without a flush. High bits: how often something was flushed. */
-    uint64_t flushes = (cpu->blocks->regime >> 8) + bump;
-    cpu->blocks->regime = flushes << 8 | 0x80 | (unsigned)(cpu->cpl == 3) << 2 | cpu->code_size;
+    return known->pages[page % CODE_FILTER / 64] >> page % 64 & 1;
+}
+
+static void forget_known(struct known_code *known)
+{
+    uint64_t flushes = known->flushes + 1;
+    *known = (struct known_code){.flushes = flushes};
+}
+
+void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at)
+{
+    for (unsigned user = 0; user < 2; user++) {
+        struct known_code *known = &cpu->blocks->known[user];
+        if (what == REGIME_ALL || (what == REGIME_LOCAL && known->local) ||
+            (what == REGIME_PAGE && may_be_known(known, at.v >> PAGE_SHIFT)))
+            forget_known(known);
+    }
+    /* Low bits: what may come back to an old value without a flush. Outside 64-bit mode CS has a base, which the jump
+     * table's keys don't hold. */
+    const unsigned user = cpu->cpl == 3;
+    if (what == REGIME_MODE && cpu->code_size != CODE64)
+        forget_known(&cpu->blocks->known[user]);
+    cpu->blocks->regime = cpu->blocks->known[user].flushes << 8 | 0x80 | user << 2 | cpu->code_size;
+}
+
+/* The jump table learns of code at cpu->rip. */
+static void remember_jump(struct cpu *cpu, struct block *block, gva_t at)
+{
+    struct block_cache *cache = cpu->blocks;
+    struct known_code *known = &cache->known[cpu->cpl == 3];
+    uint64_t page = at.v >> PAGE_SHIFT;
+    known->pages[page % CODE_FILTER / 64] |= UINT64_C(1) << page % 64;
+    known->local |= !fetch_is_global(cpu, at);
+    cache->jump[jump_index(cpu->rip)] =
+        (struct jump_entry){.rip = cpu->rip, .regime = cache->regime, .page_base = cpu->gpr[GPR_PAGE], .block = block};
 }
 
 /* ---- entering and leaving a block: the records around the instructions ---- */
@@ -184,6 +220,8 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len)
     for (struct block *b = page->crossing; b; b = b->crossing_next)
         kill_block(cpu, b);
     *page = (struct code_page){0};
+    if (cpu->watch)
+        watch_remove(cpu->watch, at, WATCH_CODE);
     cpu->blocks->link_from = NULL;
     COUNT_TAKEN(cpu->stats, CODE_WRITE);
 }
@@ -191,7 +229,9 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len)
 static void mark_code(struct cpu *cpu, gpa_t at, uint64_t len)
 {
     struct code_page *page = &cpu->blocks->page[at.v >> PAGE_SHIFT];
-    if (!page->pieces)
+    if (cpu->watch)
+        watch_add(cpu->watch, at, WATCH_CODE);
+    else if (!page->pieces)
         tlb_protect_frame(&cpu->tlb, gpa(at.v & PAGE_MASK));
     page->pieces |= pieces_of(at.v, at.v + len - 1);
 }
@@ -280,6 +320,8 @@ static struct block *build(struct cpu *cpu, gpa_t at, gva_t page_va, bool alone)
         block->crossing_next = next->crossing;
         next->crossing = block;
     }
+    if (block->insn[0].fn == op_enter_warm && cpu->translator->block_made)
+        cpu->translator->block_made(cpu, block);
     return block;
 }
 
@@ -327,8 +369,7 @@ struct block *block_find(struct cpu *cpu, bool alone)
         block = build(cpu, where, gva(va & PAGE_MASK), alone);
     if (alone)
         return block;
-    cache->jump[jump_index(cpu->rip)] =
-        (struct jump_entry){.rip = cpu->rip, .regime = cache->regime, .page_base = cpu->gpr[GPR_PAGE], .block = block};
+    remember_jump(cpu, block, gva(va));
     if (from && may_link(cpu, from, block)) {
         ((struct insn *)from)->link = block;
         COUNT(cpu->stats, BLOCKS_CHAINED);

@@ -37,8 +37,9 @@ struct jump_entry {
     struct block *block;
 };
 
-#define JUMP_BITS 12
-#define HASH_BITS 14
+#define JUMP_BITS   12
+#define HASH_BITS   14
+#define CODE_FILTER 4096
 
 /* What is known of a page that holds code: its blocks, and which 64-byte pieces they were decoded from. */
 struct code_page {
@@ -52,6 +53,11 @@ struct block_cache {
     struct code_page *page; /* one for each page of RAM */
     uint64_t pages;
     uint64_t regime; /* changes with every change of translation, privilege or code size: old jump entries miss */
+    struct known_code {
+        uint64_t flushes; /* part of the regime: how often jump entries of this privilege were dropped */
+        bool local;       /* some are of pages that aren't global */
+        uint64_t pages[CODE_FILTER / 64]; /* which pages they may be of, by low bits of the page's number */
+    } known[2];                           /* supervisor, user */
     uint8_t *arena;
     size_t used;
     const struct insn *link_from; /* the branch that left its block unlinked, or NULL */
@@ -78,8 +84,12 @@ bool block_hit_by(const struct block_cache *cache, gpa_t at, uint64_t len);
 /* Kills the blocks of the page, if the bytes (within one page) were decoded. */
 void block_written(struct cpu *cpu, gpa_t at, uint64_t len);
 
-/* A new regime, by what decides it: flushes are counted by `bump`. */
-void block_new_regime(struct cpu *cpu, bool bump);
+/*
+ * A new regime. Privilege or code size may have changed; translations too, of all pages, of those that aren't global,
+ * or of one (`at`). Jump entries of another privilege, and those that a change doesn't concern, stay good.
+ */
+enum regime_change { REGIME_MODE, REGIME_ALL, REGIME_LOCAL, REGIME_PAGE };
+void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at);
 
 static inline unsigned jump_index(uint64_t rip)
 {

@@ -15,6 +15,7 @@
 
 #include "mmu/tlb.h"
 #include "mmu/walk.h"
+#include "mmu/watch.h"
 #include "x86/flags.h"
 #include <setjmp.h>
 #include <virtlab/engine.h>
@@ -91,7 +92,8 @@ struct posted_write {
 struct translator {
     /* A handler like any (insn_fn): in front of a hot block's first record. */
     const struct insn *(*block_hot)(struct cpu *cpu, const struct insn *enter);
-    void (*blocks_flushed)(struct cpu *cpu); /* every block is gone */
+    void (*block_made)(struct cpu *cpu, struct block *block); /* or NULL: a block that may get native code is there */
+    void (*blocks_flushed)(struct cpu *cpu);                  /* every block is gone */
     const void *cold;
     unsigned heat; /* entries that make a block hot */
 };
@@ -106,12 +108,29 @@ struct native_return {
 /* What native code keeps in struct cpu beside the registers. */
 struct native_state {
     int64_t budget; /* instructions that may still be begun */
+    int64_t begun;  /* ... and how many they were when native code was entered */
     uint64_t scratch;
-    uint64_t host_sp; /* the VMM's stack, while native code runs */
+    /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
+    uint64_t missed_page;
+    const struct tlb_entry *missed_slot;
+    const void *retry;  /* ... and where that probe begins */
+    const void *resume; /* of an instruction that leaves: where native code goes on behind it */
+    uint64_t host_sp;   /* the VMM's stack, while native code runs */
     struct native_return *top;
     uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
     uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
     uint16_t flags;         /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+};
+
+/*
+ * A direct executor (full/direct) gives guest code to the host's CPU. core/x86 knows no more of it than this. The run
+ * loop asks it, with nothing pending, whenever the next instruction is to be found.
+ */
+struct executor {
+    /* True: look around, then ask again; the CPU has gone on, or wants to (a single instruction in software, an event).
+     * False: go on in software. */
+    bool (*run)(struct cpu *cpu);
+    void (*kick)(struct cpu *cpu); /* any thread, any signal handler: make run() come back */
 };
 
 /* Below struct cpu lies a stack for signal handlers that come while native code has RSP point to struct cpu. */
@@ -180,6 +199,13 @@ struct cpu {
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
+    struct watch *watch;           /* watched frames of RAM; NULL in engines without shadow page tables */
+    struct executor *executor;     /* or NULL */
+    /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
+     * must leave to the run loop. */
+    uint32_t user_direct;
+    uint64_t look_at; /* icount at which native code comes back to the run loop, so that the executor is asked */
+    bool trapped; /* the executor has come back with the present instruction: what it does counts as an exit taken */
     const struct engine_host *host;
     struct stats *stats;
 };
@@ -255,6 +281,13 @@ void cpu_inject(struct cpu *cpu, uint8_t vector);
 void cpu_kick(struct cpu *cpu);
 void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 
+/* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
+void cpu_run_next_alone(struct cpu *cpu);
+/*
+ * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
+ * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.
+ */
+bool cpu_execute(struct cpu *cpu, const struct insn *in);
 /* Instructions retired before `in` (an instruction of the present block). */
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in);
 /* A REP instruction that stops before it is complete: it will go on from its own address. */

@@ -7,11 +7,8 @@
  * memcpy() for caches of zero bytes (glibc 2.34 to 2.36 read beyond the buffers then). That it is a virtual CPU stands
  * where guests look for it: the hypervisor bit and leaf 0x40000000.
  */
+#include "x86/cpuid.h"
 #include "x86/protect.h"
-
-struct cpuid_leaf {
-    uint32_t eax, ebx, ecx, edx;
-};
 
 #define BIT(n) (UINT32_C(1) << (n))
 
@@ -82,7 +79,7 @@ static uint32_t word(const char *text, unsigned index)
     return value;
 }
 
-static struct cpuid_leaf features(const struct cpu *cpu)
+static struct cpuid_leaf features(bool apic)
 {
     struct cpuid_leaf leaf = {
         .eax = CPU_SIGNATURE,
@@ -91,7 +88,7 @@ static struct cpuid_leaf features(const struct cpu *cpu)
         .edx =
             FPU | PSE | TSC | MSR | PAE | CX8 | APIC | SEP | PGE | CMOV | PAT | PSE36 | CLFSH | MMX | FXSR | SSE | SSE2,
     };
-    if (!(cpu->apic_base & 0x800)) /* switched off in IA32_APIC_BASE */
+    if (!apic)
         leaf.edx &= ~(uint32_t)APIC;
     return leaf;
 }
@@ -135,19 +132,19 @@ static struct cpuid_leaf tsc_ratio(uint64_t tsc_hz)
     return (struct cpuid_leaf){.eax = (uint32_t)denominator, .ebx = (uint32_t)numerator, .ecx = LAPIC_TIMER_HZ};
 }
 
-static struct cpuid_leaf basic(const struct cpu *cpu, uint32_t number, uint32_t index)
+static struct cpuid_leaf basic(struct cpuid_query q)
 {
-    switch (number) {
+    switch (q.leaf <= LAST_BASIC ? q.leaf : LAST_BASIC) { /* beyond: the last basic leaf, as Intel's */
     case 0: return (struct cpuid_leaf){LAST_BASIC, word(vendor, 0), word(vendor, 2), word(vendor, 1)};
-    case 1: return features(cpu);
+    case 1: return features(q.apic);
     case 2: return (struct cpuid_leaf){.eax = 0x00ff0001}; /* descriptor 0xff: caches are told by leaf 4 */
-    case 4: return caches(index);
+    case 4: return caches(q.subleaf);
     case 7:
-        if (index)
+        if (q.subleaf)
             break;
         return (struct cpuid_leaf){
             .ebx = FSGSBASE | SMEP | ERMS | SMAP, .ecx = UMIP, .edx = (uint32_t)ARCH_CAPABILITIES};
-    case 0x15: return tsc_ratio(cpu->host->tsc_hz);
+    case 0x15: return tsc_ratio(q.tsc_hz);
     }
     return (struct cpuid_leaf){0};
 }
@@ -171,30 +168,44 @@ static struct cpuid_leaf extended(uint32_t number)
     }
 }
 
-static struct cpuid_leaf virtual(const struct cpu *cpu, uint32_t number)
+static struct cpuid_leaf virtual(struct cpuid_query q)
 {
-    switch (number) {
+    switch (q.leaf) {
     case HYPERVISOR_LEAF:
         return (struct cpuid_leaf){TIMING_LEAF, word(hypervisor, 0), word(hypervisor, 1), word(hypervisor, 2)};
     case TIMING_LEAF: /* frequencies in kHz, as VMware defined it */
-        return (struct cpuid_leaf){.eax = (uint32_t)(cpu->host->tsc_hz / 1000), .ebx = LAPIC_TIMER_HZ / 1000};
+        return (struct cpuid_leaf){.eax = (uint32_t)(q.tsc_hz / 1000), .ebx = LAPIC_TIMER_HZ / 1000};
     default: return (struct cpuid_leaf){0};
     }
 }
 
-static struct cpuid_leaf cpuid(const struct cpu *cpu, uint32_t number, uint32_t index)
+struct cpuid_leaf machine_cpuid(struct cpuid_query q)
 {
-    if (number >= HYPERVISOR_LEAF && number <= TIMING_LEAF)
-        return virtual(cpu, number);
-    if (number >= 0x80000000 && number <= LAST_EXTENDED)
-        return extended(number);
-    return basic(cpu, number <= LAST_BASIC ? number : LAST_BASIC, index); /* as Intel's: the last basic leaf */
+    if (q.leaf >= HYPERVISOR_LEAF && q.leaf <= TIMING_LEAF)
+        return virtual(q);
+    if (q.leaf >= 0x80000000 && q.leaf <= LAST_EXTENDED)
+        return extended(q.leaf);
+    return basic(q);
+}
+
+static const uint32_t leaves[] = {
+    0,          1,          2,          4,          7,          0x15,       HYPERVISOR_LEAF, TIMING_LEAF,
+    0x80000000, 0x80000001, 0x80000002, 0x80000003, 0x80000004, 0x80000006, 0x80000007,      0x80000008,
+};
+
+unsigned machine_cpuid_leaves(const uint32_t **leaf)
+{
+    *leaf = leaves;
+    return ARRAY_SIZE(leaves);
 }
 
 const struct insn *op_cpuid(struct cpu *cpu, const struct insn *in)
 {
     cpu_sensitive(cpu, EXIT_INDEX_CPUID);
-    struct cpuid_leaf leaf = cpuid(cpu, (uint32_t)cpu->gpr[RAX], (uint32_t)cpu->gpr[RCX]);
+    struct cpuid_leaf leaf = machine_cpuid((struct cpuid_query){.leaf = (uint32_t)cpu->gpr[RAX],
+                                                                .subleaf = (uint32_t)cpu->gpr[RCX],
+                                                                .tsc_hz = cpu->host->tsc_hz,
+                                                                .apic = cpu->apic_base & APIC_BASE_ENABLE});
     cpu->gpr[RAX] = leaf.eax;
     cpu->gpr[RBX] = leaf.ebx;
     cpu->gpr[RCX] = leaf.ecx;

@@ -10,5 +10,7 @@
  * The answer may lie outside RAM.
  */
 gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at);
+/* Is the page of an address that was just translated so global? False when that isn't known. */
+bool fetch_is_global(const struct cpu *cpu, gva_t at);
 
 #endif

@@ -38,6 +38,23 @@ void fpu_reset(struct cpu *cpu);
 void fpu_get_state(const struct cpu *cpu, struct fpu_state *state);
 void fpu_set_state(struct cpu *cpu, const struct fpu_state *state);
 
+/*
+ * The whole state as FXSAVE64's and FXRSTOR64's 512 bytes (SDM 1, table 10-3), between fpu_enter() and fpu_leave().
+ * Reserved bits of what is loaded are dropped.
+ */
+struct fpu_image {
+    uint16_t fcw, fsw;
+    uint8_t ftw, reserved;
+    uint16_t fop;
+    uint64_t fip, fdp;
+    uint32_t mxcsr, mxcsr_mask;
+    uint8_t st[8][16];
+    xmm_t xmm[16];
+    uint8_t unused[96];
+};
+void fpu_save_image(struct cpu *cpu, struct fpu_image *image);
+void fpu_load_image(struct cpu *cpu, const struct fpu_image *image);
+
 /* The end of many a select function. */
 static inline bool handled_by(struct insn *in, insn_fn *fn)
 {

@@ -85,20 +85,50 @@ void fpu_set_state(struct cpu *cpu, const struct fpu_state *state)
     set_x87(cpu, state);
 }
 
+/* ---- ... as an image ---- */
+
+_Static_assert(sizeof(struct fpu_image) == 512, "SDM 1, table 10-3");
+
+void fpu_save_image(struct cpu *cpu, struct fpu_image *image)
+{
+    const struct x87 *x = &cpu->x87;
+    mxcsr_sync(cpu);
+    *image = (struct fpu_image){
+        .fcw = x->fcw,
+        .fsw = x87_fsw(cpu),
+        .ftw = x->used,
+        .fop = x->fop,
+        .fip = x->fip,
+        .fdp = x->fdp,
+        .mxcsr = cpu->mxcsr,
+        .mxcsr_mask = MXCSR_VALID,
+    };
+    for (unsigned i = 0; i < 8; i++)
+        memcpy(image->st[i], &x->r[(x->top + i) & 7], 10);
+    memcpy(image->xmm, cpu->xmm, sizeof(image->xmm));
+}
+
+void fpu_load_image(struct cpu *cpu, const struct fpu_image *image)
+{
+    struct fpu_state state = {
+        .fcw = image->fcw,
+        .fsw = image->fsw,
+        .ftw = image->ftw,
+        .fop = image->fop,
+        .fip = image->fip,
+        .fdp = image->fdp,
+    };
+    memcpy(state.st, image->st, sizeof(state.st));
+    set_x87(cpu, &state);
+    memcpy(cpu->xmm, image->xmm, sizeof(cpu->xmm));
+    x87_control_changed(cpu);
+    mxcsr_load(cpu, image->mxcsr & MXCSR_VALID);
+}
+
 /* ---- FXSAVE, FXRSTOR ---- */
 
-/* The area's first 160 bytes; behind them are 16 XMM registers, 8 outside 64-bit mode. */
-struct fxsave_head {
-    uint16_t fcw, fsw;
-    uint8_t ftw, reserved;
-    uint16_t fop;
-    uint64_t fip, fdp; /* without REX.W: 32 bits of offset, then a selector, which is zero here */
-    uint32_t mxcsr, mxcsr_mask;
-    uint8_t st[8][16];
-};
-_Static_assert(sizeof(struct fxsave_head) == 160, "SDM 1, table 10-2");
-
-enum { AREA = 512, BLOCK = 16, HEAD_BLOCKS = 10 };
+/* In memory the image has 8 XMM registers, outside 64-bit mode, and leaves what is behind them alone. */
+enum { AREA = sizeof(struct fpu_image), BLOCK = 16, HEAD_BLOCKS = offsetof(struct fpu_image, xmm) / BLOCK };
 enum { OP_64BIT_POINTERS = 1 };
 
 static uint64_t area_address(struct cpu *cpu, const struct insn *in, enum access access)
@@ -111,9 +141,19 @@ static uint64_t area_address(struct cpu *cpu, const struct insn *in, enum access
     return at;
 }
 
-static unsigned xmm_count(const struct cpu *cpu)
+/* Blocks of the image that are in memory. */
+static unsigned block_count(const struct cpu *cpu)
 {
-    return cpu->code_size == CODE64 ? 16 : 8;
+    return HEAD_BLOCKS + (cpu->code_size == CODE64 ? 16 : 8);
+}
+
+/* Without REX.W: 32 bits of offset, then a selector, which is zero here. */
+static void shorten_pointers(const struct insn *in, struct fpu_image *image)
+{
+    if (in->op & OP_64BIT_POINTERS)
+        return;
+    image->fip = (uint32_t)image->fip;
+    image->fdp = (uint32_t)image->fdp;
 }
 
 static const struct insn *fxsave(struct cpu *cpu, const struct insn *in)
@@ -122,59 +162,30 @@ static const struct insn *fxsave(struct cpu *cpu, const struct insn *in)
     mem_probe_write(cpu, in, at, 1);
     mem_probe_write(cpu, in, at + AREA - 1, 1);
 
-    mxcsr_sync(cpu);
-    struct fpu_state state;
-    fpu_get_state(cpu, &state);
-    uint64_t pointer_mask = in->op & OP_64BIT_POINTERS ? UINT64_MAX : UINT32_MAX;
-    struct fxsave_head head = {
-        .fcw = state.fcw,
-        .fsw = state.fsw,
-        .ftw = state.ftw,
-        .fop = state.fop,
-        .fip = state.fip & pointer_mask,
-        .fdp = state.fdp & pointer_mask,
-        .mxcsr = state.mxcsr,
-        .mxcsr_mask = MXCSR_VALID,
-    };
-    memcpy(head.st, state.st, sizeof(head.st));
-    for (unsigned i = 0; i < HEAD_BLOCKS; i++) {
+    struct fpu_image image;
+    fpu_save_image(cpu, &image);
+    shorten_pointers(in, &image);
+    for (unsigned i = 0; i < block_count(cpu); i++) {
         xmm_t block;
-        memcpy(&block, (const uint8_t *)&head + i * BLOCK, BLOCK);
+        memcpy(&block, (const uint8_t *)&image + i * BLOCK, BLOCK);
         st128(cpu, in, at + i * BLOCK, block);
     }
-    for (unsigned i = 0; i < xmm_count(cpu); i++)
-        st128(cpu, in, at + (HEAD_BLOCKS + i) * BLOCK, cpu->xmm[i]);
     return in + 1;
 }
 
 static const struct insn *fxrstor(struct cpu *cpu, const struct insn *in)
 {
     uint64_t at = area_address(cpu, in, ACCESS_READ);
-    struct fxsave_head head;
-    xmm_t xmm[16];
-    for (unsigned i = 0; i < HEAD_BLOCKS; i++) {
+    struct fpu_image image;
+    memcpy(image.xmm, cpu->xmm, sizeof(image.xmm));
+    for (unsigned i = 0; i < block_count(cpu); i++) {
         xmm_t block = ld128(cpu, in, at + i * BLOCK);
-        memcpy((uint8_t *)&head + i * BLOCK, &block, BLOCK);
+        memcpy((uint8_t *)&image + i * BLOCK, &block, BLOCK);
     }
-    for (unsigned i = 0; i < xmm_count(cpu); i++)
-        xmm[i] = ld128(cpu, in, at + (HEAD_BLOCKS + i) * BLOCK);
-    if (head.mxcsr & ~MXCSR_VALID)
+    if (image.mxcsr & ~MXCSR_VALID)
         cpu_raise_error(cpu, in, VEC_GP, 0);
-
-    uint64_t pointer_mask = in->op & OP_64BIT_POINTERS ? UINT64_MAX : UINT32_MAX;
-    struct fpu_state state = {
-        .fcw = head.fcw,
-        .fsw = head.fsw,
-        .ftw = head.ftw,
-        .fop = head.fop,
-        .fip = head.fip & pointer_mask,
-        .fdp = head.fdp & pointer_mask,
-    };
-    memcpy(state.st, head.st, sizeof(state.st));
-    set_x87(cpu, &state);
-    memcpy(cpu->xmm, xmm, xmm_count(cpu) * BLOCK);
-    x87_control_changed(cpu);
-    mxcsr_load(cpu, head.mxcsr);
+    shorten_pointers(in, &image);
+    fpu_load_image(cpu, &image);
     return in + 1;
 }
 

@@ -16,12 +16,13 @@
 typedef const struct insn *insn_fn(struct cpu *cpu, const struct insn *in);
 
 enum insn_flag {
-    INSN_MEM = 1,   /* the r/m operand is memory */
-    INSN_REP = 4,   /* F3 on a string instruction: REP, REPE */
-    INSN_REPNE = 8, /* F2 on a string instruction */
-    INSN_FLAT = 16, /* decoded in 64-bit mode: no segment limits, address = offset + base */
-    INSN_LAST = 32, /* the block ends behind it: it changes control flow or what decoding depends on */
-    INSN_IMM2 = 64, /* `imm2` is valid (ENTER) */
+    INSN_MEM = 1,    /* the r/m operand is memory */
+    INSN_REP = 4,    /* F3 on a string instruction: REP, REPE */
+    INSN_REPNE = 8,  /* F2 on a string instruction */
+    INSN_FLAT = 16,  /* decoded in 64-bit mode: no segment limits, address = offset + base */
+    INSN_LAST = 32,  /* the block ends behind it: it changes control flow or what decoding depends on */
+    INSN_IMM2 = 64,  /* `imm2` is valid (ENTER) */
+    INSN_LEFT = 128, /* a translator leaves it to the interpreter, together with the one before it */
 };
 
 struct insn {

@@ -22,31 +22,50 @@ static enum tlb_mode data_mode(const struct cpu *cpu)
     return (enum tlb_mode)((cpu->tlb_data - cpu->tlb.entry[0]) / TLB_SIZE);
 }
 
-/* Walks the tables for one access and remembers the answer. Raises #PF. Returns the guest-physical address. */
-static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
+/* Must stores to the frame be seen, because blocks were decoded from it or something else is concluded from it? */
+static bool holds_conclusions(const struct cpu *cpu, gpa_t frame)
 {
-    struct translation t;
-    COUNT(cpu->stats, TLB_MISSES);
-    bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), &t);
-    cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
-    if (!mapped)
-        cpu_raise_pf(cpu, in, at, t.error_code);
+    return block_holds_code(cpu->blocks, frame) || (cpu->watch && watch_of(cpu->watch, frame));
+}
 
-    if (mode == TLB_USER_ALIGNED)
-        return t.gpa;
+/* Walks the tables for one access and remembers the answer. False: a page fault. */
+static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mode, struct translation *out)
+{
+    COUNT(cpu->stats, TLB_MISSES);
+    bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), out);
+    const struct translation t = *out;
+    cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
+    if (!mapped || mode == TLB_USER_ALIGNED)
+        return mapped;
 
     gpa_t frame = gpa(t.gpa.v & PAGE_MASK);
     uint64_t page = at.v & PAGE_MASK;
     uint8_t *host = ram_at(cpu->host->ram, frame, PAGE_SIZE);
     struct tlb_entry *e = tlb_evict(&cpu->tlb, mode, at, t.global);
-    cpu->tlb.large |= t.page_shift > PAGE_SHIFT;
+    tlb_note_mapping(&cpu->tlb, at, t.page_shift);
     e->page = page;
     e->frame = frame.v;
     e->fetch = t.executable ? page : NO_TAG;
-    e->read = host && t.readable ? page : NO_TAG;
-    e->write = host && t.writable && !block_holds_code(cpu->blocks, frame) ? page : NO_TAG;
+    bool plain = host && !tlb_ambiguous(page);
+    e->read = plain && t.readable ? page : NO_TAG;
+    e->write = plain && t.writable && !holds_conclusions(cpu, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
+    return true;
+}
+
+/* The same for an instruction: raises #PF. Returns the guest-physical address. */
+static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
+{
+    struct translation t;
+    if (!fill(cpu, at, access, mode, &t))
+        cpu_raise_pf(cpu, in, at, t.error_code);
     return t.gpa;
+}
+
+bool mem_fill(struct cpu *cpu, gva_t page, enum access access)
+{
+    struct translation t;
+    return canonical(page.v) && fill(cpu, page, access, data_mode(cpu), &t);
 }
 
 gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
@@ -56,6 +75,12 @@ gpa_t fetch_translate(struct cpu *cpu, const struct insn *in, gva_t at)
     if (likely(e->fetch == (at.v & PAGE_MASK)))
         return gpa(e->frame | (at.v & ~PAGE_MASK));
     return translate(cpu, in, at, ACCESS_FETCH, mode);
+}
+
+bool fetch_is_global(const struct cpu *cpu, gva_t at)
+{
+    const struct tlb_entry *e = &cpu->tlb.entry[cpu->cpl == 3 ? TLB_USER : TLB_SUPERVISOR][tlb_index(at.v)];
+    return e->global && e->fetch == (at.v & PAGE_MASK);
 }
 
 /* CR0.AM and RFLAGS.AC at CPL 3: #AC for what isn't naturally aligned (SDM 3, 6.15). */
@@ -126,6 +151,8 @@ static void store_piece(struct cpu *cpu, const struct insn *in, gpa_t at, const 
     void *host = ram_at(cpu->host->ram, at, size);
     if (likely(host != NULL)) {
         block_written(cpu, at, size);
+        if (cpu->watch)
+            watch_written(cpu->watch, at, size);
         memcpy(host, from, size);
         return;
     }

@@ -49,6 +49,12 @@ void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to
 void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
                     enum mem_purpose purpose);
 
+/*
+ * Looks the page up for a data access, as the access itself would, and puts it into the software TLB; for translators.
+ * False: the access would fault. Whether there is a tag for it then is another question.
+ */
+bool mem_fill(struct cpu *cpu, gva_t page, enum access access);
+
 /* Checks that `size` bytes can be written (faults as the write would) without writing: for instructions with more
  * stores. */
 void mem_probe_write(struct cpu *cpu, const struct insn *in, uint64_t at, unsigned size);

@@ -33,12 +33,17 @@
 
 /*
  * A sensitive instruction or event is about to take effect, its privilege checks passed. Here it is counted as an exit
- * avoided: hardware virtualization would (or could) have left the guest. The one place for all of them; an engine that
- * intercepts instructions hooks in here.
+ * avoided: hardware virtualization would (or could) have left the guest. Taken it was when a direct executor ran the
+ * guest's code and came back with it. The one place for all of them; an engine that intercepts instructions hooks in
+ * here.
  */
 static inline void cpu_sensitive(struct cpu *cpu, enum exit_index why)
 {
-    cpu->stats->exits[why].avoided++;
+    struct exit_count *count = &cpu->stats->exits[why];
+    if (unlikely(cpu->trapped))
+        count->taken++;
+    else
+        count->avoided++;
 }
 
 static inline void require_cpl0(struct cpu *cpu, const struct insn *in)
@@ -146,8 +151,10 @@ select_fn select_far_jmp, select_far_call, select_far_ret; /* far.c */
 select_fn select_mov_control;                              /* control.c: MOV to and from CR and DR */
 select_fn select_verify;                                   /* verify.c */
 insn_fn op_lar, op_lsl, op_verr, op_verw, op_arpl, op_lldt, op_ltr, op_sldt, op_str;
-select_fn select_int;       /* event.c */
-insn_fn op_iret;            /* iret.c */
+select_fn select_int; /* event.c */
+insn_fn op_iret;      /* iret.c */
+/* SYSCALL in 64-bit mode with EFER.SCE, for who has met it elsewhere; `next` is behind it (syscall.c). */
+void cpu_syscall(struct cpu *cpu, uint64_t next);
 insn_fn op_cpuid;           /* cpuid.c */
 insn_fn op_rdmsr, op_wrmsr; /* msr.c */
 

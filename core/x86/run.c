@@ -24,6 +24,8 @@ static void attention_clear(struct cpu *cpu, uint32_t bits)
 void cpu_kick(struct cpu *cpu)
 {
     attention_set(cpu, ATTENTION_KICK);
+    if (cpu->executor)
+        cpu->executor->kick(cpu);
 }
 
 /* ---- leaving an instruction in the middle ---- */
@@ -31,9 +33,15 @@ void cpu_kick(struct cpu *cpu)
 /* Instructions and accesses are counted when a block is entered: give back those from `in` on. */
 static void give_back(struct cpu *cpu, const struct insn *in)
 {
-    cpu->icount -= cpu->block->count - in->pos;
-    for (const struct insn *i = in; i <= &cpu->block->insn[cpu->block->count]; i++)
-        cpu->mem_accesses -= i->refs;
+    const struct block *block = cpu->block;
+    cpu->icount -= block->count - in->pos;
+    for (unsigned i = in->pos + 1u; i <= block->count; i++)
+        cpu->mem_accesses -= block->insn[i].refs;
+}
+
+void cpu_run_next_alone(struct cpu *cpu)
+{
+    attention_set(cpu, ATTENTION_SINGLE);
 }
 
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in)
@@ -52,6 +60,20 @@ const struct insn *cpu_stop_at(struct cpu *cpu, const struct insn *in)
 {
     give_back(cpu, in);
     return end_block(cpu, cpu_rip(cpu, in));
+}
+
+/* ---- one record of a block, for translators ---- */
+
+static const struct insn *op_pause(struct cpu *cpu, const struct insn *in)
+{
+    (void)cpu;
+    return in;
+}
+
+bool cpu_execute(struct cpu *cpu, const struct insn *in)
+{
+    struct insn alone[2] = {*in, {.fn = op_pause}};
+    return in->fn(cpu, alone) == &alone[1];
 }
 
 /* What to do about an instruction that left. True: run() returns. */
@@ -88,6 +110,8 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len)
         block_written(cpu, gpa(here), piece);
         done += piece;
     }
+    if (cpu->watch)
+        watch_written(cpu->watch, at, len);
 }
 
 /* ---- between blocks ---- */
@@ -177,6 +201,18 @@ static void run_alone(struct cpu *cpu)
         raise_single_step(cpu);
 }
 
+#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+
+/* Does the direct executor take what comes next? */
+static bool run_directly(struct cpu *cpu)
+{
+    if (!cpu->executor)
+        return false;
+    cpu->trapped = false;
+    cpu->look_at = cpu->icount + LOOK_EVERY;
+    return cpu->executor->run(cpu);
+}
+
 static void run_blocks(struct cpu *cpu)
 {
     while (!must_leave(cpu)) {
@@ -184,6 +220,8 @@ static void run_blocks(struct cpu *cpu)
             run_alone(cpu);
             continue;
         }
+        if (run_directly(cpu))
+            continue;
         const struct insn *in = block_find(cpu, false)->insn;
         while (in)
             in = in->fn(cpu, in);

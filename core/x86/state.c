@@ -2,6 +2,7 @@
 /*
  * state.c - a software CPU's life, its state in and out, and what is derived from that state.
  */
+#include "mmu/shadow.h"
 #include "x86/block.h"
 #include "x86/fpu.h"
 #include "x86/protect.h"
@@ -21,7 +22,7 @@ struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
     struct cpu *cpu = (struct cpu *)(memory + CPU_STACK_SIZE);
     cpu->host = host;
     cpu->stats = host->stats;
-    cpu->icount_limit = UINT64_MAX;
+    cpu->icount_limit = cpu->look_at = UINT64_MAX;
     tlb_init(&cpu->tlb);
     cpu->blocks = block_cache_create(host->ram->size, why);
     struct cpu_state reset;
@@ -65,8 +66,7 @@ void cpu_mode_changed(struct cpu *cpu)
     enum tlb_mode mode = cpu->cpl == 3 ? user : smap_off ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
     cpu->tlb_data = cpu->tlb.entry[mode];
     fpu_mode_changed(cpu);
-    /* Outside 64-bit mode CS has a base, which the jump table's keys don't hold. */
-    block_new_regime(cpu, cpu->code_size != CODE64);
+    block_new_regime(cpu, REGIME_MODE, gva(0));
 }
 
 void cpu_set_rflags(struct cpu *cpu, uint64_t rflags)
@@ -84,14 +84,18 @@ void cpu_flush_tlb(struct cpu *cpu, bool global_too)
         tlb_flush_all(&cpu->tlb);
     else
         tlb_flush_nonglobal(&cpu->tlb);
-    block_new_regime(cpu, true);
+    block_new_regime(cpu, global_too ? REGIME_ALL : REGIME_LOCAL, gva(0));
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 
 void cpu_flush_page(struct cpu *cpu, gva_t at)
 {
-    tlb_flush_page(&cpu->tlb, at);
-    block_new_regime(cpu, true);
+    bool all = tlb_flush_page(&cpu->tlb, at);
+    block_new_regime(cpu, all ? REGIME_ALL : REGIME_PAGE, at);
+    if (cpu->watch)
+        shadow_flushed(cpu->watch->shadows);
     COUNT(cpu->stats, TLB_FLUSHES);
 }
 

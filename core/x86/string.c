@@ -78,10 +78,12 @@ static uint64_t step_movs(struct cpu *cpu, const struct insn *in, bool *stop)
     return count;
 }
 
+/* Mostly zeros, which memset() does best. */
 static void fill(uint8_t *to, uint64_t value, uint64_t count, unsigned size)
 {
-    if (size == 1) {
-        memset(to, (int)(uint8_t)value, count);
+    value &= UINT64_MAX >> (64 - 8 * size);
+    if (size == 1 || !value) {
+        memset(to, (int)value, count * size);
         return;
     }
     for (uint64_t i = 0; i < count; i++)

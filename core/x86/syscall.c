@@ -32,17 +32,23 @@ static const struct insn *go(struct cpu *cpu, unsigned cpl, struct segment_reg c
 
 /* ---- SYSCALL, SYSRET ---- */
 
+void cpu_syscall(struct cpu *cpu, uint64_t next)
+{
+    cpu_sensitive(cpu, EXIT_INDEX_SYSCALL);
+    uint64_t rflags = cpu_rflags(cpu);
+    unsigned selector = cpu->star >> 32 & 0xffff;
+    cpu->gpr[RCX] = next;
+    cpu->gpr[R11] = rflags;
+    cpu_set_rflags(cpu, rflags & ~cpu->sfmask);
+    go(cpu, 0, flat_code(selector, 0, ATTR_L), flat_stack(selector + 8, 0), cpu->lstar);
+}
+
 static const struct insn *op_syscall(struct cpu *cpu, const struct insn *in)
 {
     if (cpu->code_size != CODE64 || !(cpu->paging.efer & EFER_SCE))
         cpu_raise(cpu, in, VEC_UD);
-    cpu_sensitive(cpu, EXIT_INDEX_SYSCALL);
-    uint64_t rflags = cpu_rflags(cpu);
-    unsigned selector = cpu->star >> 32 & 0xffff;
-    cpu->gpr[RCX] = cpu_next_rip(cpu, in);
-    cpu->gpr[R11] = rflags;
-    cpu_set_rflags(cpu, rflags & ~cpu->sfmask);
-    return go(cpu, 0, flat_code(selector, 0, ATTR_L), flat_stack(selector + 8, 0), cpu->lstar);
+    cpu_syscall(cpu, cpu_next_rip(cpu, in));
+    return NULL;
 }
 
 static const struct insn *op_sysret(struct cpu *cpu, const struct insn *in)

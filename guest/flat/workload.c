@@ -8,7 +8,7 @@
 #include "../workloads/workload.h"
 #include "runtime.h"
 
-enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, ROI_BEGIN = 1, ROI_END = 2, MOST_ITERATIONS = 1000000 };
+enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, ROI_BEGIN = 1, ROI_END = 2 };
 
 _Noreturn void fail(const char *format, ...)
 {
@@ -30,9 +30,11 @@ static int bad_usage(void)
 
 int flat_main(int argc, char **argv)
 {
-    uint64_t n = workload.default_n, begin, check, elapsed;
+    struct amount amount = {.number = workload.default_n};
+    uint64_t begin, check, elapsed;
+    unsigned n;
 
-    if (argc > 0 && parse_number(argv[0], MOST_ITERATIONS, &n) != 0)
+    if (argc > 0 && parse_amount(argv[0], &amount) != 0)
         return bad_usage();
     if (argc > 1 && (!workload.configure || workload.configure(argc - 1, argv + 1) != 0))
         return bad_usage();
@@ -40,14 +42,15 @@ int flat_main(int argc, char **argv)
     clock_init();
     if (workload.setup)
         workload.setup();
+    n = iterations_of(&amount, workload.work, clock_ns);
     mark(ROI_BEGIN);
     begin = clock_ns();
-    check = workload.work((unsigned)n);
+    check = workload.work(n);
     elapsed = clock_ns() - begin;
     mark(ROI_END);
     if (workload.finish)
         workload.finish();
 
-    print("%s: ok iterations=%u roi_ns=%lu check=%016lx\n", workload.name, (unsigned)n, elapsed, check);
+    print("%s: ok iterations=%u roi_ns=%lu check=%016lx\n", workload.name, n, elapsed, check);
     return RIGHT;
 }

@@ -71,26 +71,41 @@ static void load_gdt(void)
     pv_ltr(TSS_SEL);
 }
 
+static void set_gate(unsigned vector, const void *entry)
+{
+    u64 offset = (u64)entry;
+
+    idt[vector] = (struct gate){
+        .offset_low = (u16)offset,
+        .selector = KERNEL_CS,
+        .type = GATE_INTERRUPT,
+        .offset_mid = (u16)(offset >> 16),
+        .offset_high = (u32)(offset >> 32),
+    };
+}
+
 static void load_idt(void)
 {
     const struct pv_table_ptr ptr = {sizeof(idt) - 1, (u64)idt};
 
-    for (unsigned v = 0; v < VEC_COUNT; v++) {
-        u64 offset = (u64)trap_stubs + v * STUB_SIZE;
+    pv_lidt(&ptr);
+}
 
-        idt[v] = (struct gate){
-            .offset_low = (u16)offset,
-            .selector = KERNEL_CS,
-            .type = GATE_INTERRUPT,
-            .offset_mid = (u16)(offset >> 16),
-            .offset_high = (u32)(offset >> 32),
-        };
-    }
+void cpu_set_trap_entry(unsigned vector, const void *entry)
+{
+    set_gate(vector, entry);
+    load_idt(); /* a hypervisor may have taken a copy */
+}
+
+static void init_idt(void)
+{
+    for (unsigned v = 0; v < VEC_COUNT; v++)
+        set_gate(v, trap_stubs + v * STUB_SIZE);
     idt[VEC_BREAKPOINT].type |= GATE_USER;
     idt[VEC_OVERFLOW].type |= GATE_USER;
     idt[VEC_DF].ist = 1;
     idt[VEC_NMI].ist = 2;
-    pv_lidt(&ptr);
+    load_idt();
 }
 
 void cpu_set_kernel_stack(u64 top)
@@ -112,10 +127,15 @@ void cpu_set_kernel_stack(u64 top)
 /* Cleared on SYSCALL: TF, IF, DF, NT, AC. */
 #define SYSCALL_FLAGS_MASK 0x44700
 
+void cpu_set_syscall_entry(const void *entry)
+{
+    pv_wrmsr(MSR_LSTAR, (u64)entry);
+}
+
 static void init_syscall(void)
 {
     pv_wrmsr(MSR_STAR, (u64)(SYSRET_BASE | 3) << 48 | (u64)KERNEL_CS << 32);
-    pv_wrmsr(MSR_LSTAR, (u64)syscall_entry);
+    cpu_set_syscall_entry(syscall_entry);
     pv_wrmsr(MSR_SFMASK, SYSCALL_FLAGS_MASK);
     pv_wrmsr(MSR_EFER, pv_rdmsr(MSR_EFER) | EFER_SCE);
 }
@@ -213,7 +233,7 @@ void fpu_sanitize(u8 *fx)
 void cpu_init(void)
 {
     load_gdt();
-    load_idt();
+    init_idt();
     init_syscall();
     init_control();
 }

@@ -9,6 +9,8 @@
 
 void cpu_init(void);
 void cpu_set_kernel_stack(u64 top);
+void cpu_set_trap_entry(unsigned vector, const void *entry); /* other than entry.S's: nano.c measures its own */
+void cpu_set_syscall_entry(const void *entry);
 void cpu_set_fs_base(u64 base);
 void cpu_set_gs_base(u64 base);
 u32 cpu_hwcap(void);

@@ -17,6 +17,7 @@
 #include "mm.h"
 #include "pic.h"
 #include "pv_ops.h"
+#include "resident.h"
 #include "task.h"
 
 #define DEFAULT_INIT "/bin/sh"
@@ -89,6 +90,8 @@ void kmain(int protocol, u64 info_pa)
     kinfo("virtlab: %lu KiB of memory free\n", page_free_count() * 4);
     pic_init();
     clock_init();
+    if (options.init && resident_is_named(options.init))
+        resident_run(options.init, options.argc - 1, (char **)options.argv + 1);
     console_init();
     ata_init();
     if (fs_init())

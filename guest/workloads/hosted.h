@@ -98,7 +98,8 @@ static inline int print_help(void)
     static const struct {
         const char *row, *binary, *class, *quick, *full, *text;
     } rows[] = {
-#define WORKLOAD(row, binary, class, personality, quick, full, needs, text) {row, binary, #class, quick, full, text},
+#define WORKLOAD(row, binary, class, personality, quick, full, needs, per, operation, text) \
+    {row, binary, #class, quick, full, text},
 #include "workloads.def"
 #undef WORKLOAD
     };
@@ -122,24 +123,25 @@ static inline int bad_usage(void)
 
 static inline int workload_main(int argc, char **argv)
 {
-    uint64_t n = workload.default_n;
+    struct amount amount = {.number = workload.default_n};
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return print_help();
-    if (argc > 1 && parse_number(argv[1], 1000000, &n) != 0)
+    if (argc > 1 && parse_amount(argv[1], &amount) != 0)
         return bad_usage();
     if (argc > 2 && (!workload.configure || workload.configure(argc - 2, argv + 2) != 0))
         return bad_usage();
 
     if (workload.setup)
         workload.setup();
+    unsigned n = iterations_of(&amount, workload.work, now_ns);
     uint64_t begin = roi_begin();
-    uint64_t check = workload.work((unsigned)n);
+    uint64_t check = workload.work(n);
     uint64_t elapsed = roi_end(begin);
     if (workload.finish)
         workload.finish();
 
-    printf("%s: ok iterations=%u roi_ns=%llu check=%016llx\n", workload.name, (unsigned)n, (unsigned long long)elapsed,
+    printf("%s: ok iterations=%u roi_ns=%llu check=%016llx\n", workload.name, n, (unsigned long long)elapsed,
            (unsigned long long)check);
     return fflush(stdout) == 0 && !ferror(stdout) ? 0 : 1; /* unseen isn't ok */
 }

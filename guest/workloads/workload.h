@@ -20,6 +20,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE /* MAP_ANONYMOUS, syscall() */
 #endif
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -87,6 +88,55 @@ static inline int parse_number(const char *text, uint64_t max, uint64_t *number)
         return -1;
     *number = value;
     return 0;
+}
+
+/* N on the command line: how many iterations; or, as "20ms", how long they shall take. */
+struct amount {
+    uint64_t number;
+    bool is_time;
+};
+
+enum { MOST_ITERATIONS = 1000000, MOST_CALIBRATED = 1 << 30 };
+
+static inline int parse_amount(const char *text, struct amount *amount)
+{
+    char digits[8];
+    size_t length = 0;
+    for (; length + 1 < sizeof digits && text[length] >= '0' && text[length] <= '9'; length++)
+        digits[length] = text[length];
+    digits[length] = '\0';
+    amount->is_time = strcmp(text + length, "ms") == 0;
+    return parse_number(amount->is_time ? digits : text, MOST_ITERATIONS, &amount->number);
+}
+
+/* Nanoseconds that n iterations take: the shorter of two trials, since who loses the CPU in between looks slow. */
+static inline uint64_t time_of(uint64_t n, uint64_t (*work)(unsigned n), uint64_t (*clock)(void))
+{
+    uint64_t best = UINT64_MAX;
+    for (int trial = 0; trial < 2; trial++) {
+        uint64_t begin = clock();
+        work((unsigned)n);
+        uint64_t took = clock() - begin;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+/*
+ * The number of iterations. A time is turned into one by trying: four times as many again, until an eighth of the time
+ * is filled. So an operation that takes a nanosecond here and ten microseconds there is measured equally well; but then
+ * the check value mustn't depend on how many there are. The clock counts nanoseconds.
+ */
+static inline unsigned iterations_of(const struct amount *amount, uint64_t (*work)(unsigned n), uint64_t (*clock)(void))
+{
+    uint64_t n = 1, took, goal = amount->number * 1000000;
+    if (!amount->is_time)
+        return (unsigned)amount->number;
+    while ((took = time_of(n, work, clock)) < goal / 8 && n < MOST_CALIBRATED)
+        n *= 4;
+    uint64_t picoseconds = took * 1000 / n + 1; /* of one */
+    n = goal * 1000 / picoseconds;
+    return n < 1 ? 1 : n < MOST_CALIBRATED ? (unsigned)n : MOST_CALIBRATED;
 }
 
 #ifdef WORKLOAD_FLAT

@@ -26,7 +26,7 @@
 #include <virtlab/ram.h>
 #include <virtlab/stats.h>
 
-#define ENGINE_ABI 1 /* of this header; a shared object with another number is refused */
+#define ENGINE_ABI 2 /* of this header; a shared object with another number is refused */
 
 /* What a guest may ask of an engine, and an engine offer. A guest needs all of its bits. */
 enum engine_capability {
@@ -97,6 +97,9 @@ struct engine_ops {
 
     /* Somebody other than the guest's CPU has written these bytes of RAM: decoded copies of them are stale. */
     void (*ram_written)(struct engine *engine, gpa_t at, uint64_t len);
+
+    /* Brings counters up to date that somebody else keeps (the host's kernel). May be NULL: nobody else does. */
+    void (*sync_stats)(struct engine *engine);
 };
 
 /* All built-in engines, NULL-terminated, the default variant of each technique first. */

@@ -77,7 +77,8 @@ struct machine_result machine_run(struct machine *machine);
 /* Makes machine_run() return with MACHINE_STOPPED soon. Any thread, any signal handler. */
 void machine_stop(struct machine *machine);
 
-/* The parts, for tests, benchmarks and the command line. */
+/* The parts, for tests, benchmarks and the command line. Statistics are those of this moment (engine_ops.sync_stats).
+ */
 struct stats *machine_stats(struct machine *machine);
 struct ram *machine_ram(struct machine *machine);
 struct bus *machine_port_bus(struct machine *machine);

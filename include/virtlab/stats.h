@@ -11,25 +11,29 @@
 #include <virtlab/exit.h>
 
 /* X(SYMBOL, name in results, "what it counts") */
-#define COUNTERS(X)                                                                            \
-    X(INSTRUCTIONS, instructions, "guest instructions retired")                                \
-    X(TLB_HITS, tlb_hits, "software-TLB hits (data)")                                          \
-    X(TLB_MISSES, tlb_misses, "software-TLB misses (data and code)")                           \
-    X(TLB_FLUSHES, tlb_flushes, "TLB flushes asked for by the guest")                          \
-    X(WALK_REFS, walk_refs, "page-table entries read by page walks")                           \
-    X(SHADOW_FILLS, shadow_fills, "shadow page-table entries filled in")                       \
-    X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")          \
-    X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                          \
-    X(PT_WRITES, pt_writes, "traced writes to page tables")                                    \
-    X(BLOCKS_DECODED, blocks_decoded, "blocks decoded")                                        \
-    X(BLOCKS_TRANSLATED, blocks_translated, "hot blocks translated to host code")              \
-    X(BLOCKS_CHAINED, blocks_chained, "direct links made between blocks")                      \
-    X(BLOCKS_INVALIDATED, blocks_invalidated, "blocks dropped because their code was written") \
-    X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")       \
-    X(HYPERCALLS, hypercalls, "hypercalls")                                                    \
-    X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")              \
-    X(INTERRUPTS, interrupts, "external interrupts delivered")                                 \
-    X(EXCEPTIONS, exceptions, "exceptions delivered")                                          \
+#define COUNTERS(X)                                                                                              \
+    X(INSTRUCTIONS, instructions, "guest instructions retired")                                                  \
+    X(TLB_HITS, tlb_hits, "software-TLB hits (data)")                                                            \
+    X(TLB_MISSES, tlb_misses, "software-TLB misses (data and code)")                                             \
+    X(TLB_FLUSHES, tlb_flushes, "TLB flushes asked for by the guest")                                            \
+    X(WALK_REFS, walk_refs, "page-table entries read by page walks")                                             \
+    X(SHADOW_FILLS, shadow_fills, "shadow page-table entries filled in")                                         \
+    X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")                            \
+    X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                                            \
+    X(PT_WRITES, pt_writes, "traced writes to page tables")                                                      \
+    X(BLOCKS_DECODED, blocks_decoded, "blocks decoded")                                                          \
+    X(BLOCKS_TRANSLATED, blocks_translated, "hot blocks translated to host code")                                \
+    X(BLOCKS_CHAINED, blocks_chained, "direct links made between blocks")                                        \
+    X(BLOCKS_INVALIDATED, blocks_invalidated, "blocks dropped because their code was written")                   \
+    X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")                         \
+    X(HYPERCALLS, hypercalls, "hypercalls")                                                                      \
+    X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")                                \
+    X(INTERRUPTS, interrupts, "external interrupts delivered")                                                   \
+    X(EXCEPTIONS, exceptions, "exceptions delivered")                                                            \
+    X(KVM_EXITS, kvm_exits, "exits from guest mode, as the host's kernel counts them (KVM_GET_STATS_FD)")        \
+    X(KVM_PAGE_FAULTS, kvm_page_faults, "page faults and violations that the host's kernel handled (its count)") \
+    X(KVM_EMULATIONS, kvm_emulations, "instructions that the host's kernel emulated (its count)")                \
+    X(KVM_TLB_FLUSHES, kvm_tlb_flushes, "TLB flushes that the host's kernel made for the guest (its count)")     \
     X(UNKNOWN_INSTRUCTIONS, unknown_instructions, "instructions that the engine lacks, given #UD")
 
 enum counter {

@@ -9,8 +9,9 @@ The flow, and the order in which to read the files:
     model.py       Document, Table, Row, Cell, Note: what a table *is*, whatever it is printed as
     tables.py      Results -> the speed, MIPS and latency tables;  footnotes.py: what stands below
     lecture.py     Results + lecture_text.py -> the lecture's comparison of the four techniques
+    suites.py      suites with a document of their own: nano.py, kernel.py ...
     markdown.py, latex.py, csvout.py, terminal.py     a Document -> text, once for each format
-    gnuplot.py     runs gnuplot;  plots.py and plot_*.py say what to draw
+    gnuplot.py     runs gnuplot;  plots.py and plot_*.py say what to draw, plot_bars.py how bars
     text.py        every word that a reader sees, in English and Chinese
 
 Nothing here measures anything: figures come from the results file or are computed from it.

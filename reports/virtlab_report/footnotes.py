@@ -79,13 +79,18 @@ def mitigation_summary(mitigations, text):
 
 
 def _absent(grid, text):
-    """Engines and peers of the host record that were not measured at all, each with its reason."""
+    """Engines and peers without a column, each with its reason: not here, not run, n/a throughout."""
     host = grid.results.host
     shown = {s.name for s in grid.subjects}
-    notes = []
+    reasons = {}
     for engine in (*host.engines, *host.peers) if host else ():
-        if engine.name not in shown:
-            default = text("absent.not.run" if engine.available else "absent.no.reason")
-            reason = (engine.reason or default).rstrip(".")
-            notes.append(Note("", text("note.absent", name=engine.name, reason=reason)))
-    return notes
+        default = text("absent.not.run" if engine.available else "absent.no.reason")
+        reasons[engine.name] = engine.reason or default
+    for m in grid.results.measurements:
+        if m.status == "na" and m.reason:
+            reasons[m.engine] = m.reason
+    return [
+        Note("", text("note.absent", name=name, reason=reason.rstrip(".")))
+        for name, reason in reasons.items()
+        if name not in shown
+    ]

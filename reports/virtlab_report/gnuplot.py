@@ -30,6 +30,7 @@ class Picture:
     title: str
     body: str
     height: int = 900
+    document: str = "table"  # the page that shows it
 
 
 def quote(text):

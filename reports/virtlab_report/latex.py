@@ -27,6 +27,7 @@ _SPECIAL = {
     '"': "{\\char34}",
     "`": "\\lq{}",
     "†": "$^{\\dag}$",
+    "µ": "$\\mu$",
     "[": "{[}",
     "]": "{]}",  # no optional argument after a \\
 }

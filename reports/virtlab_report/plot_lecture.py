@@ -36,7 +36,7 @@ def picture(results, text):
         *_words(ranges, text),
         *_plot(ranges, text),
     ]
-    return Picture("lecture-speed", title, "\n".join(body), HEIGHT)
+    return Picture("lecture-speed", title, "\n".join(body), HEIGHT, "lecture")
 
 
 def _axis_low(ranges):

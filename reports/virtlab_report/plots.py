@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, field
 
-from . import gnuplot, plot_exits, plot_lecture, plot_speed
+from . import gnuplot, plot_exits, plot_lecture, plot_speed, suites
 from .tables import Grid
 from .text import Text
 
@@ -47,6 +47,14 @@ def draw_all(results, text, formats, folder):
 
 
 def _pictures(results, text, drawn):
+    general = suites.general(results)
+    made = _general_pictures(general, text, drawn) if general.measurements else []
+    for report, own in suites.special(results):
+        made += report.pictures(own, text)
+    return made
+
+
+def _general_pictures(results, text, drawn):
     grid = Grid(results)
     speed, exits = plot_speed.picture(grid, text), plot_exits.pictures(grid, text)
     if speed is None:

@@ -4,7 +4,7 @@
 fields.py makes them from JSON values, results.py from a whole file; tables.py and the plots read
 them. Texts in here are clean (one printable line), numbers finite, samples in order.
 """
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 
@@ -49,6 +49,7 @@ class Host:
     cpu: str = ""
     cores: int = 0
     memory_mb: int = 0
+    tsc_mhz: float | None = None
     kvm: str = ""
     mitigations: dict = field(default_factory=dict)
     engines: tuple = ()
@@ -92,3 +93,7 @@ class Results:
     complete: bool = False
     seconds: float | None = None
     warnings: list = field(default_factory=list)
+
+    def only(self, keep):
+        """The same run with those measurements alone for whose suite `keep` is true."""
+        return replace(self, measurements=[m for m in self.measurements if keep(m.suite)])

@@ -106,6 +106,7 @@ def _take_host(results, record, warn):
         },
         cores=fields.optional("cores", count, 0),
         memory_mb=fields.optional("memory_mb", count, 0),
+        tsc_mhz=fields.optional("tsc_mhz", positive, None),
         mitigations=mitigations,
         engines=fields.optional("engines", engine_list, ()),
         peers=fields.optional("peers", engine_list, ()),

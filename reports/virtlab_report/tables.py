@@ -4,13 +4,14 @@
 Rows are workloads, grouped by class; columns are native, the engines, the peers. Built once here,
 printed by markdown.py, latex.py, csvout.py and terminal.py. Read next: footnotes.py, lecture.py.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import footnotes, numbers
 from .model import Cell, Column, Document, Footnotes, Row, Table
 
 CLASS_ORDER = ("compute", "memory", "system", "disk")
 SPEED_FIELDS = ("percent", "min", "max", "n", "status", "note")
+_TIMES = (("ms", 1e6), ("µs", 1e3), ("ns", 1))  # in nanoseconds, the largest first
 SECONDS_FIELDS = ("value", "min", "max", "n", "status", "note")
 
 
@@ -42,10 +43,14 @@ class Grid:
 
 
 def _subjects(results):
-    """Native first, engines next, peers last, each in the order of the host record."""
-    kinds = {}
+    """Native first, engines next, peers last, each in the order of the host record; but not those
+    that are n/a throughout: footnotes.py says why they have no column."""
+    kinds, tried = {}, set()
     for m in results.measurements:
         kinds.setdefault(m.engine, m.kind)
+        if m.kind == "native" or m.status != "na":
+            tried.add(m.engine)
+    kinds = {name: kind for name, kind in kinds.items() if name in tried}
     listed = [e.name for e in (*results.host.engines, *results.host.peers)] if results.host else []
     place = {name: i for i, name in enumerate([*listed, *kinds])}
     rank = ("native", "engine", "peer").index
@@ -265,7 +270,9 @@ def latency_table(grid, text):
     for key, name in wanted:
         label = f"{grid.names[key]}: {name}"
         samples = [_latency(grid.at(key, s), name) for s in subjects]
-        rows.append(Row("data", [Cell(label, values=(label,)), *map(_latency_cell, samples)]))
+        unit = _row_unit(samples)
+        cells = [_latency_cell(sample, unit) for sample in samples]
+        rows.append(Row("data", [Cell(label, values=(label,)), *cells]))
     columns = [Column(text("workload"), numeric=False)]
     columns += [_column(s, text, ("median", "min", "max", "n", "unit")) for s in subjects]
     return Table("latency", text("latency.title"), columns, rows)
@@ -282,9 +289,27 @@ def _latency(m, name):
     return m.latencies.get(name) if m is not None and m.status == "ok" else None
 
 
-def _latency_cell(sample):
+def _latency_cell(sample, unit):
+    """Shown in the row's unit, kept for a spreadsheet in the file's."""
     if sample is None:
         return Cell("-", values=("",) * 5, tone="dim")
     values = (sample.median, sample.min, sample.max, sample.n, sample.unit)
-    shown = f"{numbers.plain(sample.median)} {sample.unit}".strip()
-    return Cell(shown, numbers.plain_spread(sample), values=values)
+    shown = _in_unit(sample, unit)
+    figure = f"{numbers.plain(shown.median)} {unit or sample.unit}".strip()
+    return Cell(figure, numbers.plain_spread(shown), values=values)
+
+
+def _row_unit(samples):
+    """One unit for a row, so that its figures compare at a glance; '' leaves each its own."""
+    known = [s for s in samples if s is not None]
+    if any(s.unit != "ns" for s in known):
+        return ""
+    smallest = min(s.median for s in known)
+    return next(unit for unit, size in _TIMES if smallest >= size or unit == "ns")
+
+
+def _in_unit(sample, unit):
+    size = dict(_TIMES).get(unit, 1)
+    return replace(
+        sample, median=sample.median / size, min=sample.min / size, max=sample.max / size
+    )

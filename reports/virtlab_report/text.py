@@ -165,7 +165,48 @@ TEXTS = {
         "zh": "实测：成功运行的负载之中位数的最小值与最大值，以及几何平均，均为占同一程序原生速度的百分比。",
     },
     "lecture.modelled.only": {"en": "{engine} is modelled only", "zh": "{engine} 只有模型推算值"},
+    # the suite kernel
+    "kernel.title": {"en": "Loops in kernel mode", "zh": "内核态循环"},
+    "kernel.times": {
+        "en": "Speed in kernel mode, as a multiple of {yardstick}'s",
+        "zh": "内核态速度（{yardstick} 的倍数）",
+    },
+    "kernel.note": {
+        "en": "Engines and peers run the loop in the guest's kernel, in kernel mode at the kernel's own "
+        "addresses; native is the same source as a program in user mode.",
+        "zh": "引擎与参照在客户机内核中、以内核态、在内核地址上运行该循环；原生一列是同一源代码编译成的用户态程序。",
+    },
+    # the suite nano
+    "nano.title": {"en": "Nanobenchmarks of a kernel", "zh": "内核微操作基准"},
+    "nano.cost": {"en": "Cost of one operation in {unit}", "zh": "单次操作的开销（{unit}）"},
+    "nano.ratio": {"en": "Cost as a multiple of native", "zh": "开销（原生的倍数）"},
+    "nano.operation": {"en": "operation", "zh": "操作"},
+    "nano.native": {"en": "native", "zh": "原生"},
+    "nano.software VMM": {"en": "software VMM", "zh": "软件 VMM"},
+    "nano.hardware VMM": {"en": "hardware VMM", "zh": "硬件 VMM"},
+    "nano.2006": {"en": "(2006, cycles)", "zh": "（2006，周期）"},
+    "nano.remark": {"en": "the paper: {remark}", "zh": "论文：{remark}"},
+    "nano.note.cost": {
+        "en": "Time between the marks around a loop of the operation, divided by how often it was done; "
+        "cycles are ticks of the host's time-stamp counter. Median, in brackets smallest and largest.",
+        "zh": "以操作循环前后标记之间的时间除以操作次数；周期为主机时间戳计数器的计数。取中位数，括号内为最小值与最大值。",
+    },
+    "nano.note.native": {
+        "en": "Native is what a process can do: callret is the same loop, ptemod a plain store, syscall a call "
+        "that the host's kernel refuses, with that kernel's own entry and exit.",
+        "zh": "原生一列是进程所能做的：callret 为同样的循环，ptemod 为普通的存储，syscall 为主机内核拒绝的系统调用（含其自身的进入与退出）。",
+    },
+    "nano.note.paper": {
+        "en": "Columns (2006, cycles): {source}. Machine: {machine}. ~: worked out from the text.",
+        "zh": "标有（2006，周期）的列：{source}。机器：{machine}。~：由正文推算。",
+    },
     # pictures
+    "plot.nano": {
+        "en": "Nanobenchmarks: 2006 and today",
+        "zh": "内核微操作基准：2006 年与今天",
+    },
+    "plot.nano.axis": {"en": "{unit} (log); smaller is better", "zh": "{unit}（对数）；越小越好"},
+    "plot.nano.2006": {"en": "2006: {column}", "zh": "2006：{column}"},
     "plot.speed": {"en": "Speed by workload and engine", "zh": "各负载在各引擎下的速度"},
     "plot.speed.axis": {"en": "speed, % of native (log)", "zh": "速度，占原生的 %（对数）"},
     "plot.native": {"en": "native = 100 %", "zh": "原生 = 100 %"},

@@ -39,7 +39,15 @@ enum leave {
     LEAVE_RIP,    /* ... at this address, through the run loop */
     LEAVE_CALL,   /* the same for a CALL (a struct insn) that has pushed; the target is in native.scratch */
     LEAVE_LINK,   /* a struct link: a branch within the page that isn't linked yet */
-    LEAVE_KINDS
+    LEAVE_SYSTEM, /* like LEAVE_RECORD, for a record that ends its block without branching itself */
+    LEAVE_MISS,   /* + enum miss. A TLB probe of the record found nothing */
+    LEAVE_KINDS = LEAVE_MISS + 8
+};
+/* What is known of a probe that found nothing: bits. */
+enum miss {
+    MISS_STORES = 1, /* the instruction's own access is a store */
+    MISS_WRITE = 2,  /* the probe was for writing */
+    MISS_WINDOW = 4, /* it was for several accesses */
 };
 struct left {
     uint64_t what, why;
@@ -60,30 +68,19 @@ struct link {
 #define CODE_RESERVE  (64 << 10)
 #define LINKS_RESERVE 4
 
-struct bt {
-    struct translator translator; /* first: what core/x86 knows */
-    struct emitter code;
-    uint8_t *memory, *first; /* the code cache, and where blocks begin in it */
-    struct link *link;
-    unsigned link_count;
-    ZydisDecoder decoder;
-    struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
-    /* Routines at the code cache's start. */
-    struct left (*enter)(struct cpu *cpu, const void *code);
-    const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
-    const uint8_t *no_return;          /* of an empty entry in the return cache */
-    const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
-};
-
-static inline struct bt *bt_of(const struct cpu *cpu)
-{
-    return (struct bt *)cpu->translator;
-}
+struct bt;
 
 struct bt *bt_create(struct reason *why);
 void bt_destroy(struct bt *bt);
 void bt_decoder_init(ZydisDecoder *decoder);
+/* Gives a block of 64-bit code native code; false if it can't have any. The code cache has CODE_RESERVE left. */
+bool bt_translate(struct cpu *cpu, struct block *block);
 insn_fn op_translate, op_enter_native;
+
+/* Of engine_ops, for the engines whose translator this is. */
+int bt_probe(struct reason *why);
+struct engine *bt_engine_create(const struct engine_host *host, struct reason *why);
+void bt_engine_destroy(struct engine *engine);
 
 /* ---- translating a block ---- */
 
@@ -92,7 +89,10 @@ enum { IN_HOST = 1, IN_MEMORY = 2 };
 
 /* Code out of line, emitted behind the block. */
 enum stub_kind {
-    STUB_LEAVE,       /* the interpreter goes on with the record */
+    STUB_LEAVE,       /* the record is the interpreter's */
+    STUB_SYSTEM,      /* likewise, and ends its block */
+    STUB_MISS,        /* a probe found nothing; tried again at `back` */
+    STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
     STUB_SHADOWED,    /* the same behind STI */
     STUB_FAR,         /* Jcc to another page */
@@ -107,9 +107,10 @@ struct stub {
     uint8_t *jump; /* comes here */
     const uint8_t *back;
     const struct insn *record;
-    bool flags; /* the status flags are in RFLAGS and not saved */
+    bool flags;    /* the status flags are in RFLAGS and not saved */
+    unsigned miss; /* STUB_MISS: enum miss */
 };
-#define STUBS_MAX (8 * BLOCK_MAX)
+#define STUBS_MAX (24 * BLOCK_MAX)
 
 /* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
 struct window {
@@ -118,15 +119,48 @@ struct window {
     int32_t low, high;
 };
 
+/* The state of translation between two instructions. */
+struct point {
+    const uint8_t *at;
+    unsigned flags;
+    struct window window;
+};
+
 struct unit {
     struct bt *bt;
     struct emitter *e;
     struct block *block;
     unsigned flags; /* IN_HOST, IN_MEMORY */
     struct window window;
+    bool xmm;                         /* the block uses XMM registers */
+    bool failed;                      /* too large */
+    unsigned first_left;              /* the first instruction that always leaves */
+    struct point behind[BLOCK_MAX];   /* each instruction */
+    const uint8_t *resume[BLOCK_MAX]; /* made for STUB_RESUME */
     unsigned stub_count;
     struct stub stub[STUBS_MAX];
 };
+
+struct bt {
+    struct translator translator; /* first: what core/x86 knows */
+    struct emitter code;
+    uint8_t *memory, *first; /* the code cache, and where blocks begin in it */
+    struct link *link;
+    unsigned link_count;
+    ZydisDecoder decoder;
+    struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
+    struct unit unit;
+    /* Routines at the code cache's start. */
+    struct left (*enter)(struct cpu *cpu, const void *code);
+    const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
+    const uint8_t *no_return;          /* of an empty entry in the return cache */
+    const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
+};
+
+static inline struct bt *bt_of(const struct cpu *cpu)
+{
+    return (struct bt *)cpu->translator;
+}
 
 /* What an instruction does with the status flags. */
 struct flag_use {
@@ -137,7 +171,9 @@ struct flag_use flag_use(const struct decoded *d);
 
 void save_flags(struct unit *t);
 void restore_flags(struct unit *t, int scratch);
-void add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
+/* Are the guest's XMM registers in the host's? If not, `in` is where to go on after loading them. */
+void emit_xmm_check(struct unit *t, const struct insn *in);
+struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
 /*
  * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
@@ -156,6 +192,8 @@ void window_follow(struct unit *t, const struct insn *in, const struct decoded *
 
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
+/* The window again, behind an instruction that the interpreter has executed: its probe leaves in front of `next`. */
+void probe_again(struct unit *t, const struct insn *next, struct window w);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */
 bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m);
 
@@ -173,14 +211,14 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
-bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
 /* Goes on behind the block's last record. */
 void translate_end(struct unit *t, const struct insn *end);
 /* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
 void translate_shadowed(struct unit *t, const struct insn *end);
-/* The same behind STI: no interrupt may come before the instruction there, which is in this page. */
-void translate_shadowed(struct unit *t, const struct insn *end);
+void emit_stubs(struct unit *t);
+/* Does its handler end the block without going on in another? (system.c) */
+bool ends_without_branch(const struct decoded *d);
 /* A direct branch to another page, through the jump table. */
 void translate_far(struct unit *t, const struct insn *in);
 /* The out-of-line parts of RET (not in the return cache) and CALL (where its return goes on). */

@@ -119,7 +119,7 @@ struct bt *bt_create(struct reason *why)
         bt_destroy(bt);
         return NULL;
     }
-    bt->code = (struct emitter){bt->memory, bt->memory + CODE_SIZE};
+    bt->code = (struct emitter){.at = bt->memory, .end = bt->memory + CODE_SIZE};
     generate_enter(bt, &bt->code);
     generate_leave(bt, &bt->code);
     bt->first = bt->code.at;

@@ -30,6 +30,21 @@ void emit64(struct emitter *e, uint64_t value)
     emit_bytes(e, &value, 8);
 }
 
+static void record(struct emitter *e, const uint8_t *at, const void *target, bool distance)
+{
+    struct relocations *r = e->relocations;
+    if (r && r->count++ < RELOCATIONS_MAX)
+        r->entry[r->count - 1] = (struct relocation){at, target, distance};
+}
+
+void emit_rewind(struct emitter *e, uint8_t *at)
+{
+    struct relocations *r = e->relocations;
+    e->at = at;
+    while (r && r->count && r->count <= RELOCATIONS_MAX && r->entry[r->count - 1].at >= at)
+        r->count--;
+}
+
 /* ---- the two general forms ---- */
 
 /* Prefixes, REX and opcode. The upper bits of the register numbers go into REX.R, .X and .B. */
@@ -104,6 +119,13 @@ void emit_lea(struct emitter *e, int to, struct host_mem m)
     (void)emit_mem(e, OP64(0x8d), to, m);
 }
 
+/* MOV of a 64-bit constant. */
+static void emit_wide(struct emitter *e, int to, uint64_t value)
+{
+    emit8(e, (uint8_t)(0x48 | (to >= 8)));
+    emit8(e, (uint8_t)(0xb8 | (to & 7)));
+    emit64(e, value);
+}
 void emit_constant(struct emitter *e, int to, uint64_t value)
 {
     if (value == (uint64_t)(int32_t)value) {
@@ -111,9 +133,12 @@ void emit_constant(struct emitter *e, int to, uint64_t value)
         emit32(e, (uint32_t)value);
         return;
     }
-    emit8(e, (uint8_t)(0x48 | (to >= 8)));
-    emit8(e, (uint8_t)(0xb8 | (to & 7)));
-    emit64(e, value);
+    emit_wide(e, to, value);
+}
+void emit_pointer(struct emitter *e, int to, const void *target)
+{
+    emit_wide(e, to, (uintptr_t)target); /* 64 bits, whatever the value: the next one may be larger */
+    record(e, e->at - 8, target, false);
 }
 
 void emit_alu(struct emitter *e, enum alu alu, int to, int from)
@@ -176,8 +201,10 @@ void emit_patch(uint8_t *jump, const void *target)
 void emit_jump_to(struct emitter *e, unsigned condition, const void *target)
 {
     uint8_t *jump = emit_jump(e, condition);
-    if (jump + 4 <= e->end)
-        emit_patch(jump, target);
+    if (jump + 4 > e->end)
+        return;
+    emit_patch(jump, target);
+    record(e, jump, target, true);
 }
 void emit_jump_register(struct emitter *e, int reg)
 {

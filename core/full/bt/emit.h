@@ -13,8 +13,24 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * What in the code holds only for the place where it and the VMM's data are: absolute pointers, and distances to code
+ * that was there before. Whoever keeps translated code for another run (full/static) has them recorded.
+ */
+struct relocation {
+    const uint8_t *at;  /* the 8 bytes of the pointer, or the 4 of the distance */
+    const void *target; /* what it points to */
+    bool distance;
+};
+#define RELOCATIONS_MAX 1024
+struct relocations {
+    unsigned count; /* more than RELOCATIONS_MAX: some were lost */
+    struct relocation entry[RELOCATIONS_MAX];
+};
+
 struct emitter {
-    uint8_t *at, *end; /* past `end` nothing is written; full() tells */
+    uint8_t *at, *end;               /* past `end` nothing is written; full() tells */
+    struct relocations *relocations; /* NULL: nobody wants to know */
 };
 
 enum { NO_REG = -1 };
@@ -38,6 +54,9 @@ struct host_op {
     bool no_rex;    /* names AH..DH, which no instruction with a REX prefix can */
 };
 
+/* Forgets what was emitted from `at` on. */
+void emit_rewind(struct emitter *e, uint8_t *at);
+
 static inline bool emit_full(const struct emitter *e)
 {
     return e->at + 64 > e->end;
@@ -56,6 +75,8 @@ void emit_load(struct emitter *e, int to, struct host_mem m);
 void emit_store(struct emitter *e, struct host_mem m, int from);
 void emit_lea(struct emitter *e, int to, struct host_mem m);
 void emit_constant(struct emitter *e, int to, uint64_t value);
+/* The address of something of the VMM's: every pointer that native code holds is emitted by this one function. */
+void emit_pointer(struct emitter *e, int to, const void *target);
 
 /* By their numbers in opcodes 80 to 83 and C0, D0 (SDM 2, table A-6). */
 enum alu { ALU_ADD, ALU_OR, ALU_ADC, ALU_SBB, ALU_AND, ALU_SUB, ALU_XOR, ALU_CMP };
@@ -93,6 +114,7 @@ enum condition {
 
 /* A jump whose distance is set later; returns where it stands, for emit_patch(). */
 uint8_t *emit_jump(struct emitter *e, unsigned condition);
+/* To code that is there already, in this block or elsewhere. */
 void emit_jump_to(struct emitter *e, unsigned condition, const void *target);
 void emit_jump_register(struct emitter *e, int reg);
 void emit_jump_mem(struct emitter *e, struct host_mem m);

@@ -2,13 +2,16 @@
 /*
  * engine.c - full/bt: full virtualization by dynamic binary translation.
  *
- * The CPU is the software CPU of core/x86 with a translator put over it. This file puts both behind the contract of
- * engine.h, and holds the one place where the interpreter enters native code and takes over again.
+ * The CPU is the software CPU of core/x86 with a translator put over it, and, but for full/bt:all, a direct executor
+ * beside it (full/direct), which takes user code. This file puts them behind the contract of engine.h, and holds the
+ * one place where the interpreter enters native code and takes over again.
  *
  * Read next: translate.c.
  */
 #include "full/bt/bt.h"
+#include "full/direct/direct.h"
 #include "x86/cpu_engine.h"
+#include "x86/mem.h"
 #include <errno.h>
 
 /* ---- entering native code, and going on where it left ---- */
@@ -36,17 +39,39 @@ static void check_returns(struct cpu *cpu)
     cpu->native.returns_valid = valid;
 }
 
-static struct left run_native(struct cpu *cpu, const struct block *block)
+/* ---- a stay in native code: what it keeps in another form than the interpreter ---- */
+
+static void stay_begin(struct cpu *cpu)
 {
-    uint64_t remaining = cpu->icount_limit - cpu->icount;
-    int64_t budget = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
+    const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
     check_returns(cpu);
-    cpu->native.budget = budget;
+    cpu->native.begun = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
-    struct left left = bt_of(cpu)->enter(cpu, block->native);
-    cpu->icount += (uint64_t)(budget - cpu->native.budget);
+}
+
+static void stay_end(struct cpu *cpu)
+{
+    cpu->icount += (uint64_t)(cpu->native.begun - cpu->native.budget);
     unpack_flags(&cpu->lf, cpu->native.flags);
-    return left;
+}
+
+/* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
+ */
+
+struct going {
+    const void *code;
+    const struct insn *next;
+};
+
+static struct going go_native(const void *code)
+{
+    return (struct going){.code = code};
+}
+static struct going interpret(const struct insn *next)
+{
+    return (struct going){.next = next};
 }
 
 static struct block *block_entered_at(const struct insn *first)
@@ -54,20 +79,97 @@ static struct block *block_entered_at(const struct insn *first)
     return (struct block *)((uintptr_t)first - offsetof(struct block, insn));
 }
 
-/* The interpreter goes on with a record in the middle of a block that native code has accounted. */
-static const struct insn *go_on_with(struct cpu *cpu, const struct insn *record)
+/* A record in the middle of a block that native code has accounted. */
+static void enter_at(struct cpu *cpu, const struct insn *record)
 {
     cpu->block = block_entered_at(record - record->pos - 1);
-    return record;
+}
+
+/* Must the executor be asked soon? */
+static bool look_is_due(const struct cpu *cpu)
+{
+    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
+}
+
+/* Is something to be done before the next block that only the run loop does? */
+static bool run_loop_wanted(const struct cpu *cpu)
+{
+    return cpu->attention || cpu->event.valid || cpu->exit_ready || cpu->halted || cpu->interrupt_shadow ||
+           (cpu->window_wanted && (cpu->sysflags & FLAG_IF)) || (cpu->sysflags & FLAG_TF) ||
+           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
+}
+
+/* Goes on at cpu->rip. */
+static struct going go_on(struct cpu *cpu)
+{
+    if (unlikely(run_loop_wanted(cpu)))
+        return interpret(NULL);
+    const struct insn *first = jump_to(cpu, cpu->rip);
+    struct block *block = first ? block_entered_at(first) : block_find(cpu, false);
+    return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
+}
+
+/* The interpreter executes what native code left in front of; native code goes on behind. */
+static struct going execute(struct cpu *cpu, const struct insn *record)
+{
+    const void *resume = cpu->native.resume;
+    enter_at(cpu, record);
+    if (record->flags & INSN_LAST)
+        return interpret(record);
+    do {
+        if (unlikely(cpu->attention || cpu->native.budget < 0))
+            return interpret(record); /* and the rest of the block: the next one stops */
+        if (!cpu_execute(cpu, record))
+            return go_on(cpu);
+        record++;
+    } while (record->flags & INSN_LEFT);
+    return go_native(resume);
+}
+
+/* The same for an instruction that ends its block. */
+static struct going execute_system(struct cpu *cpu, const struct insn *record)
+{
+    const uint64_t cr3 = cpu->paging.cr3;
+    enter_at(cpu, record);
+    if (cpu_execute(cpu, record))
+        cpu->rip = cpu_next_rip(cpu, record);
+    if (cpu->executor && cpu->paging.cr3 != cr3) /* it decides for each address space */
+        return interpret(NULL);
+    return go_on(cpu);
+}
+
+/* A TLB probe found nothing. Does it find something now? */
+static bool fill_missed(struct cpu *cpu, unsigned miss)
+{
+    const uint64_t page = cpu->native.missed_page;
+    const struct tlb_entry *slot = &cpu->tlb_data[tlb_index(page)];
+    if ((page & ~PAGE_MASK) || slot != cpu->native.missed_slot)
+        return false; /* unaligned, or it crosses into another page */
+    if (!mem_fill(cpu, gva(page), miss & MISS_STORES ? ACCESS_WRITE : ACCESS_READ))
+        return false;
+    return (miss & MISS_WRITE ? slot->write : slot->read) == page;
+}
+
+/* What can't be accessed directly: by the interpreter. Where several accesses hang on the probe, the block's rest too.
+ */
+static struct going execute_missed(struct cpu *cpu, const struct insn *record, unsigned miss)
+{
+    if (!(miss & MISS_WINDOW))
+        return execute(cpu, record);
+    enter_at(cpu, record);
+    return interpret(record);
 }
 
 /* A call that is done but for the jump, to a place that the jump table doesn't know. */
-static const struct insn *finish_call(struct cpu *cpu, const struct insn *record)
+static struct going finish_call(struct cpu *cpu, const struct insn *record)
 {
-    if (likely(canonical(cpu->native.scratch)))
-        return end_block(cpu, cpu->native.scratch);
-    cpu->gpr[RSP] += 8; /* the target is at fault: the call has no effect */
-    return go_on_with(cpu, record);
+    if (unlikely(!canonical(cpu->native.scratch))) {
+        cpu->gpr[RSP] += 8; /* the target is at fault: the call has no effect */
+        enter_at(cpu, record);
+        return interpret(record);
+    }
+    cpu->rip = cpu->native.scratch;
+    return go_on(cpu);
 }
 
 /*
@@ -101,29 +203,51 @@ static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
     return next;
 }
 
+static struct going left_native(struct cpu *cpu, struct left left)
+{
+    const void *what = (const void *)(uintptr_t)left.what; /* NOLINT: made by cache.c from a pointer */
+    switch ((enum leave)left.why) {
+    case LEAVE_RECORD: return execute(cpu, what);
+    case LEAVE_SYSTEM: return execute_system(cpu, what);
+    case LEAVE_BLOCK: return interpret(((const struct block *)what)->insn);
+    case LEAVE_CALL: return finish_call(cpu, what);
+    case LEAVE_LINK: return interpret(follow_link(cpu, what));
+    case LEAVE_RIP: cpu->rip = left.what; return go_on(cpu);
+    default: return execute_missed(cpu, what, (unsigned)left.why - LEAVE_MISS);
+    }
+}
+
+/* One stay, with what needs no more than a filled TLB in between. */
+static struct going stay_native(struct cpu *cpu, const void *code)
+{
+    const struct bt *bt = bt_of(cpu);
+    stay_begin(cpu);
+    struct left left = bt->enter(cpu, code);
+    while (left.why >= LEAVE_MISS && fill_missed(cpu, (unsigned)left.why - LEAVE_MISS))
+        left = bt->enter(cpu, cpu->native.retry);
+    stay_end(cpu);
+    return left_native(cpu, left);
+}
+
 const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
 {
     struct block *block = in->link;
-    if (unlikely(block_must_stop(cpu, block)))
+    if (unlikely(block_must_stop(cpu, block) || look_is_due(cpu)))
         return end_block(cpu, cpu_rip(cpu, in));
     if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
         block_account(cpu, block);
         return in + 1;
     }
-    struct left left = run_native(cpu, block);
-    const void *what = (const void *)(uintptr_t)left.what; /* NOLINT: made by cache.c from a pointer */
-    switch ((enum leave)left.why) {
-    case LEAVE_RECORD: return go_on_with(cpu, what);
-    case LEAVE_BLOCK: return ((const struct block *)what)->insn;
-    case LEAVE_CALL: return finish_call(cpu, what);
-    case LEAVE_LINK: return follow_link(cpu, what);
-    default: return end_block(cpu, left.what);
-    }
+    struct going going = go_native(block->native);
+    do
+        going = stay_native(cpu, going.code);
+    while (going.code);
+    return going.next;
 }
 
 /* ---- the contract ---- */
 
-static int probe(struct reason *why)
+int bt_probe(struct reason *why)
 {
     if (!__builtin_cpu_supports("sse4.2") || !__builtin_cpu_supports("popcnt"))
         return fail(why, EOPNOTSUPP, "the host's CPU lacks SSE4.2 or POPCNT, which carry out the guest's");
@@ -134,7 +258,7 @@ static int probe(struct reason *why)
     return 0;
 }
 
-static struct engine *create(const struct engine_host *host, struct reason *why)
+struct engine *bt_engine_create(const struct engine_host *host, struct reason *why)
 {
     struct bt *bt = bt_create(why);
     struct cpu *cpu = bt ? cpu_create(host, why) : NULL;
@@ -146,26 +270,91 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
     return (struct engine *)cpu;
 }
 
-static void destroy(struct engine *engine)
+void bt_engine_destroy(struct engine *engine)
 {
     struct bt *bt = engine ? bt_of(cpu_of(engine)) : NULL;
     cpu_destroy(cpu_of(engine));
     bt_destroy(bt);
 }
 
+/* ---- the variants: who runs user code ---- */
+
+static int probe_with_direct(struct reason *why)
+{
+    int err = bt_probe(why);
+    return err ? err : direct_probe(why);
+}
+
+static struct engine *create_with(const struct engine_host *host, enum direct_policy policy, struct reason *why)
+{
+    struct engine *engine = bt_engine_create(host, why);
+    if (engine && direct_create(cpu_of(engine), policy, why)) {
+        bt_engine_destroy(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+static struct engine *create_adaptive(const struct engine_host *host, struct reason *why)
+{
+    return create_with(host, DIRECT_ADAPTIVE, why);
+}
+
+static struct engine *create_direct(const struct engine_host *host, struct reason *why)
+{
+    return create_with(host, DIRECT_ALWAYS, why);
+}
+
+static void destroy_with_direct(struct engine *engine)
+{
+    direct_destroy(cpu_of(engine));
+    bt_engine_destroy(engine);
+}
+
+#define CAPABILITIES (ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME)
+#define SOFTWARE_COUNTERS                                                                                     \
+    (COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) | COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | \
+     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) |             \
+     COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) |                 \
+     COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
+#define SHADOW_COUNTERS (COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(PT_WRITES))
+
 const struct engine_ops full_bt = {
     .abi = ENGINE_ABI,
     .name = "full/bt",
     .technique = "full",
-    .text = "binary translation: hot code becomes host code, kernel and user alike",
-    .capabilities = ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME,
-    .counters = COUNTER_BIT(INSTRUCTIONS) | COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) |
-                COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | COUNTER_BIT(BLOCKS_DECODED) |
-                COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) |
-                COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |
-                COUNTER_BIT(UNKNOWN_INSTRUCTIONS),
-    .probe = probe,
-    .create = create,
-    .destroy = destroy,
+    .text =
+        "binary translation of the kernel; user code runs directly, or translated too where that is measured cheaper",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | SHADOW_COUNTERS,
+    .probe = probe_with_direct,
+    .create = create_adaptive,
+    .destroy = destroy_with_direct,
+    CPU_ENGINE_OPS,
+};
+
+const struct engine_ops full_bt_direct = {
+    .abi = ENGINE_ABI,
+    .name = "full/bt:direct",
+    .technique = "full",
+    .text = "binary translation of the kernel; user code always runs directly",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | SHADOW_COUNTERS,
+    .probe = probe_with_direct,
+    .create = create_direct,
+    .destroy = destroy_with_direct,
+    CPU_ENGINE_OPS,
+};
+
+const struct engine_ops full_bt_all = {
+    .abi = ENGINE_ABI,
+    .name = "full/bt:all",
+    .technique = "full",
+    .text = "binary translation of everything, kernel and user code alike",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | COUNTER_BIT(INSTRUCTIONS),
+    .probe = bt_probe,
+    .create = bt_engine_create,
+    .destroy = bt_engine_destroy,
     CPU_ENGINE_OPS,
 };

@@ -7,7 +7,7 @@
  *      shr  B, 6 / and B, 0xffc0 / add B, [cpu->tlb_data]
  *      lea  A, [A + size - 1] / and A, -4096   ; page of its last byte
  *      cmp  A, [B->read]                       ; or ->write
- *      jne  leave                              ; the interpreter executes this instruction
+ *      jne  miss                               ; out of line: the TLB is filled, and the probe tried again
  *      mov  B, [B->addend]                     ; the instruction then uses [operand + B]
  *
  * Read next: window.c.
@@ -39,8 +39,11 @@ static bool is_scratch(int reg)
     return reg == SCRATCH_A || reg == SCRATCH_B;
 }
 
-/* From the linear address in SCRATCH_A: SCRATCH_B = its TLB entry, or leaves. Destroys SCRATCH_A. */
-static void emit_probe(struct unit *t, const struct insn *in, struct probe p)
+/*
+ * From the linear address in SCRATCH_A: SCRATCH_B = its TLB entry. Destroys SCRATCH_A. When there is none, the TLB is
+ * filled and the probe begun anew at `again`; or the interpreter executes the instruction. `miss`: enum miss.
+ */
+static void emit_probe(struct unit *t, const struct insn *in, struct probe p, const uint8_t *again, unsigned miss)
 {
     struct emitter *e = t->e;
     window_close(t);
@@ -59,11 +62,23 @@ static void emit_probe(struct unit *t, const struct insn *in, struct probe p)
     }
     size_t tag = p.write ? offsetof(struct tlb_entry, write) : offsetof(struct tlb_entry, read);
     emit_alu_mem(e, ALU_CMP, SCRATCH_A, (struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)tag});
-    add_stub(t, STUB_LEAVE, emit_jump(e, IF_NE), in);
+    struct stub *stub = add_stub(t, STUB_MISS, emit_jump(e, IF_NE), in);
+    stub->back = again;
+    stub->flags = false;
+    stub->miss = miss | (p.write ? MISS_WRITE : 0);
     t->flags = IN_MEMORY;
 }
 
 #define ADDEND ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct tlb_entry, addend)})
+
+static void open_window(struct unit *t, const struct insn *in, struct window w, bool aligned, unsigned miss)
+{
+    const uint8_t *again = t->e->at;
+    emit_lea(t->e, SCRATCH_A, (struct host_mem){w.base, NO_REG, 0, w.low});
+    emit_probe(t, in, (struct probe){(unsigned)(w.high - w.low), w.write, aligned}, again, miss);
+    emit_load(t->e, SCRATCH_B, ADDEND);
+    t->window = w;
+}
 
 /* The probe of an operand [base + disp]: opens a window, if it isn't in one. */
 static struct host_mem probe_window(struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p)
@@ -71,12 +86,15 @@ static struct host_mem probe_window(struct unit *t, const struct insn *in, int b
     if (!window_covers(t, base, disp, p)) {
         save_flags(t);
         struct window w = window_for(t, in, base, disp, p);
-        emit_lea(t->e, SCRATCH_A, (struct host_mem){base, NO_REG, 0, w.low});
-        emit_probe(t, in, (struct probe){(unsigned)(w.high - w.low), w.write, p.aligned});
-        emit_load(t->e, SCRATCH_B, ADDEND);
-        t->window = w;
+        bool several = w.high - w.low > (int32_t)p.size || w.write != p.write;
+        open_window(t, in, w, p.aligned, (p.write ? MISS_STORES : 0) | (several ? MISS_WINDOW : 0));
     }
     return (struct host_mem){base, SCRATCH_B, 0, disp};
+}
+
+void probe_again(struct unit *t, const struct insn *next, struct window w)
+{
+    open_window(t, next, w, false, MISS_WINDOW);
 }
 
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
@@ -95,6 +113,7 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
         return true;
     }
     save_flags(t);
+    const uint8_t *again = e->at;
     if (!effective_operand(t, in, m))
         return false;
     if (in->addrsize == 8)
@@ -109,7 +128,7 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
     bool anew = in->addrsize == 8 && !based && !is_scratch(m->base) && !is_scratch(m->index);
     if (!anew)
         emit_store(e, CPU_FIELD(native.scratch), SCRATCH_A);
-    emit_probe(t, in, p);
+    emit_probe(t, in, p, again, p.write ? MISS_STORES : 0);
     if (anew)
         emit_lea(e, SCRATCH_A, *m);
     else

@@ -138,6 +138,27 @@ static bool translate_popf(struct unit *t, const struct insn *in)
     return true;
 }
 
+bool ends_without_branch(const struct decoded *d)
+{
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_SYSCALL:
+    case ZYDIS_MNEMONIC_SYSRET:
+    case ZYDIS_MNEMONIC_IRETQ:
+    case ZYDIS_MNEMONIC_INT:
+    case ZYDIS_MNEMONIC_INT3:
+    case ZYDIS_MNEMONIC_MOV: /* to a control register or SS; others don't come here */
+    case ZYDIS_MNEMONIC_INVLPG:
+    case ZYDIS_MNEMONIC_WRMSR:
+    case ZYDIS_MNEMONIC_STAC:
+    case ZYDIS_MNEMONIC_CLAC:
+    case ZYDIS_MNEMONIC_STI:
+    case ZYDIS_MNEMONIC_POPFQ:
+    case ZYDIS_MNEMONIC_OUT:
+    case ZYDIS_MNEMONIC_HLT: return true;
+    default: return false;
+    }
+}
+
 bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d)
 {
     switch (d->z.mnemonic) {

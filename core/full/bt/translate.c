@@ -14,7 +14,7 @@
  * Read next: memory.c.
  */
 #include "full/bt/bt.h"
-#include "x86/fpu.h"
+#include <string.h>
 #include <virtlab/ram.h>
 
 void bt_decoder_init(ZydisDecoder *decoder)
@@ -75,75 +75,9 @@ void restore_flags(struct unit *t, int scratch)
     t->flags |= IN_HOST;
 }
 
-/* ---- code out of line ---- */
-
-void add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record)
-{
-    if (t->stub_count == STUBS_MAX)
-        return;
-    t->stub[t->stub_count++] =
-        (struct stub){.kind = kind, .jump = jump, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
-}
-
-static void emit_leave(struct unit *t, enum leave why, const void *what)
-{
-    emit_constant(t->e, SCRATCH_A, (uintptr_t)what);
-    emit_jump_to(t->e, ALWAYS, t->bt->leave[why]);
-}
-
-static void emit_link(struct unit *t, const struct stub *stub)
-{
-    struct link *link = &t->bt->link[t->bt->link_count++];
-    *link = (struct link){.jump = stub->jump,
-                          .from = t->block,
-                          .record = stub->record,
-                          .flags = stub->flags,
-                          .shadowed = stub->kind == STUB_SHADOWED};
-    if (stub->flags)
-        save_flags(t);
-    emit_leave(t, LEAVE_LINK, link);
-}
-
-/* The guest's XMM registers are to be loaded, if its SSE instructions may go ahead at all. */
-static void emit_xmm_wanted(struct unit *t, const struct stub *stub)
-{
-    struct emitter *e = t->e;
-    (void)emit_mem(e, (struct host_op){.opcode = 0xf7}, 0, CPU_FIELD(fpu_guard)); /* TEST */
-    emit32(e, ~(uint32_t)GUARD_X87);
-    uint8_t *fine = emit_jump(e, IF_E);
-    emit_leave(t, LEAVE_RECORD, stub->record);
-    emit_patch(fine, e->at);
-    emit_constant(e, SCRATCH_A, (uintptr_t)stub->back);
-    emit_jump_to(e, ALWAYS, t->bt->load_xmm);
-}
-
-static void emit_stub(struct unit *t, const struct stub *stub)
-{
-    emit_patch(stub->jump, t->e->at);
-    t->flags = stub->flags ? IN_HOST : IN_MEMORY;
-    switch (stub->kind) {
-    case STUB_LEAVE:
-        save_flags(t);
-        emit_leave(t, LEAVE_RECORD, stub->record);
-        break;
-    case STUB_LINK:
-    case STUB_SHADOWED: emit_link(t, stub); break;
-    case STUB_FAR: translate_far(t, stub->record); break;
-    case STUB_FAR_MISSED:
-        emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
-        emit_lea(t->e, SCRATCH_A, (struct host_mem){SCRATCH_A, NO_REG, 0, (int32_t)stub->record->imm});
-        emit_jump_to(t->e, ALWAYS, t->bt->leave[LEAVE_RIP]);
-        break;
-    case STUB_RETURN: translate_return_missed(t, stub->record); break;
-    case STUB_LANDING: translate_landing(t, stub->record); break;
-    case STUB_CALL_MISSED: emit_leave(t, LEAVE_CALL, stub->record); break;
-    case STUB_XMM: emit_xmm_wanted(t, stub); break;
-    }
-}
-
 /* ---- accounting ---- */
 
-static void emit_account(struct unit *t, const struct insn *at, bool xmm)
+static void emit_account(struct unit *t, const struct insn *at)
 {
     struct emitter *e = t->e;
     t->flags = IN_MEMORY; /* or dead */
@@ -153,11 +87,8 @@ static void emit_account(struct unit *t, const struct insn *at, bool xmm)
     (void)emit_mem(e, (struct host_op){.opcode = 0x83}, ALU_CMP, CPU_FIELD(attention));
     emit8(e, 0);
     add_stub(t, STUB_LEAVE, emit_jump(e, IF_NE), at);
-    if (xmm) {
-        (void)emit_mem(e, (struct host_op){.opcode = 0x83}, ALU_CMP, CPU_FIELD(native.xmm_absent));
-        emit8(e, 0);
-        add_stub(t, STUB_XMM, emit_jump(e, IF_NE), at);
-    }
+    if (t->xmm)
+        emit_xmm_check(t, at);
 }
 
 /* ---- the block ---- */
@@ -177,18 +108,18 @@ static void decode(struct bt *bt, const struct block *block, const uint8_t *page
  * Where accounting is to happen: the number of the instruction that overwrites the flags if nothing before it reads
  * them or can leave the block, else 0 for the top (with flags saved: *save).
  */
-static unsigned accounting_point(const struct unit *t, bool *save, bool *xmm)
+static unsigned accounting_point(struct unit *t, bool *save)
 {
     unsigned point = 0;
     bool found = false;
     *save = true;
-    *xmm = false;
+    t->xmm = false;
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
         const struct decoded *d = &t->bt->decoded[i];
         if (d->z.mnemonic == ZYDIS_MNEMONIC_INVALID)
             break;
-        *xmm |= uses_xmm(d);
+        t->xmm |= uses_xmm(d);
         if (found)
             continue;
         struct flag_use use = flag_use(d);
@@ -208,35 +139,56 @@ static bool translate_one(struct unit *t, const struct insn *in, const struct de
            translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
-/* The instructions, up to the first that is left to the interpreter. Returns how many were translated. */
-static unsigned translate_body(struct unit *t, unsigned point, bool xmm)
+/* One instruction; false: it is the interpreter's, and native code leaves in front of it. */
+static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
 {
+    struct insn *in = &t->block->insn[i + 1];
+    const struct decoded *d = &t->bt->decoded[i];
+    uint8_t *at = t->e->at;
+    unsigned flags = t->flags, stubs = t->stub_count;
+    if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
+        window_follow(t, in, d);
+        return true;
+    }
+    emit_rewind(t->e, at);
+    t->flags = flags;
+    t->stub_count = stubs;
+    bool system = (in->flags & INSN_LAST) && ends_without_branch(d);
+    if (after_left && !(in->flags & INSN_LAST))
+        in->flags |= INSN_LEFT; /* one way out and back for both */
+    else
+        add_stub(t, system ? STUB_SYSTEM : STUB_LEAVE, emit_jump(t->e, ALWAYS), in);
+    window_close(t);
+    t->flags = IN_MEMORY;
+    return false;
+}
+
+/* The instructions; accounting stands before the one at `point`. Returns how many became native code. */
+static unsigned translate_body(struct unit *t, unsigned point)
+{
+    unsigned done = 0;
+    bool left = false;
+    t->first_left = BLOCK_MAX;
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
-        const struct decoded *d = &t->bt->decoded[i];
         if (i == point)
-            emit_account(t, in, xmm);
-        uint8_t *at = t->e->at;
-        unsigned flags = t->flags, stubs = t->stub_count;
-        if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
-            window_follow(t, in, d);
-            if (in->flags & INSN_LAST)
-                return i + 1;
-            continue;
-        }
-        t->e->at = at;
-        t->flags = flags;
-        t->stub_count = stubs;
-        add_stub(t, STUB_LEAVE, emit_jump(t->e, ALWAYS), in);
-        return i;
+            emit_account(t, in);
+        left = !translate_or_leave(t, i, left);
+        done += !left;
+        if (left && i < t->first_left)
+            t->first_left = i;
+        t->behind[i] = (struct point){t->e->at, t->flags, t->window};
+        if (in->flags & INSN_LAST)
+            return done;
     }
     translate_end(t, &t->block->insn[t->block->count + 1]);
-    return t->block->count;
+    return done;
 }
 
 static void begin(struct unit *t, bool save)
 {
     t->stub_count = 0;
+    memset(t->resume, 0, sizeof(t->resume));
     window_close(t);
     t->flags = IN_HOST;
     t->block->native_flags = t->e->at;
@@ -245,31 +197,33 @@ static void begin(struct unit *t, bool save)
     t->block->native = t->e->at;
 }
 
-static void translate(struct cpu *cpu, struct block *block)
+bool bt_translate(struct cpu *cpu, struct block *block)
 {
     struct bt *bt = bt_of(cpu);
-    struct unit t = {.bt = bt, .e = &bt->code, .block = block};
+    struct unit *t = &bt->unit;
     const uint8_t *page = ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
     uint8_t *start = bt->code.at;
-    bool save, xmm;
+    bool save;
+    t->bt = bt, t->e = &bt->code, t->block = block, t->failed = false;
     decode(bt, block, page);
-    unsigned point = accounting_point(&t, &save, &xmm);
-    begin(&t, save);
-    unsigned done = translate_body(&t, point, xmm);
-    if (done < point) { /* left before the accounting: do that first */
-        bt->code.at = start;
-        begin(&t, true);
-        done = translate_body(&t, 0, xmm);
+    unsigned point = accounting_point(t, &save);
+    begin(t, save);
+    unsigned done = translate_body(t, point);
+    if (t->first_left < point) { /* left before the accounting: do that first */
+        emit_rewind(&bt->code, start);
+        begin(t, true);
+        done = translate_body(t, 0);
     }
-    if (!done) {
-        bt->code.at = start;
+    if (done)
+        emit_stubs(t);
+    if (!done || t->failed) {
+        emit_rewind(&bt->code, start);
         block->native = block->native_flags = cpu->translator->cold;
-        return;
+        return false;
     }
-    for (unsigned i = 0; i < t.stub_count; i++) /* a stub may add others */
-        emit_stub(&t, &t.stub[i]);
     block->insn[0].fn = op_enter_native;
     COUNT(cpu->stats, BLOCKS_TRANSLATED);
+    return true;
 }
 
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */
@@ -280,6 +234,6 @@ const struct insn *op_translate(struct cpu *cpu, const struct insn *in)
     if (bt->code.end - bt->code.at < CODE_RESERVE || bt->link_count + LINKS_RESERVE > LINKS_MAX)
         block_cache_flush(cpu); /* everything goes, blocks too: what is hot comes back soon */
     else
-        translate(cpu, in->link);
+        (void)bt_translate(cpu, in->link);
     return end_block(cpu, rip);
 }

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * suites.c - the table of suites. To add one:
+ *
+ *   rows     workloads of a class of its own: rows in guest/workloads/workloads.def, or a list of their own that
+ *            workloads.c includes too;
+ *   here     one line below;
+ *   reports  if percentages of native in table.md don't tell it, a document and a picture, named in
+ *            reports/virtlab_report/suites.py.
+ */
+#include "suites.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "machine/suggest.h"
+#include "name_list.h"
+
+const struct suite suites[] = {
+    {
+        .name = "lecture",
+        .text = "all workloads: what the lecture's comparison of the techniques rests on",
+        .classes = "compute,memory,system,disk",
+        .reports = "lecture.md lecture-speed.svg",
+    },
+    {
+        .name = "compute",
+        .text = "computing and memory: user code, with hardly an exit",
+        .classes = "compute,memory",
+    },
+    {
+        .name = "system",
+        .text = "system calls, faults, processes: where the techniques differ most",
+        .classes = "system",
+    },
+    {
+        .name = "disk",
+        .text = "block reads and writes: the cost of I/O",
+        .classes = "disk",
+    },
+    {
+        .name = "kernel",
+        .text = "loops in kernel mode: what an engine makes of kernel code, beside QEMU's translator",
+        .classes = "kernel",
+        .reports = "kernel.md",
+    },
+    {
+        .name = "nano",
+        .text = "seven single operations of a kernel, beside Adams and Agesen's figures of 2006",
+        .classes = "nano",
+        .reports = "nano.md nano.svg",
+    },
+};
+const unsigned suite_count = ARRAY_SIZE(suites);
+
+const struct suite *suite_find(const char *name, struct reason *why)
+{
+    struct suggestion near = suggest_for(name);
+    for (unsigned i = 0; i < suite_count; i++) {
+        if (strcmp(suites[i].name, name) == 0)
+            return &suites[i];
+        suggest_add(&near, suites[i].name);
+    }
+    if (near.best)
+        fail(why, ENOENT, "no suite named '%s'; did you mean '%s'?", name, near.best);
+    else
+        fail(why, ENOENT, "no suite named '%s'; `virtlab list` shows them", name);
+    return NULL;
+}
+
+bool suite_holds(const struct suite *suite, const struct workload_def *workload)
+{
+    return name_is_listed(suite->classes, workload->class);
+}
+
+bool suite_wants_engine(const struct suite *suite, const char *engine)
+{
+    return suite->engines ? name_is_listed(suite->engines, engine) : strchr(engine, ':') == NULL;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stub.c - a block's code out of line: where it leaves for the interpreter, and where it goes on afterwards.
+ *
+ * Whatever is not the common case jumps to a stub behind the block. Most stubs leave in front of an instruction: they
+ * tell which one, and where native code goes on when the interpreter has executed it. There the state of translation
+ * behind the instruction is made again: XMM registers, an open window, the status flags in RFLAGS.
+ *
+ * Read before: translate.c. Read next: memory.c.
+ */
+#include "full/bt/bt.h"
+#include "x86/fpu.h"
+
+struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record)
+{
+    t->failed |= t->stub_count == STUBS_MAX;
+    struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
+    *stub =
+        (struct stub){.kind = kind, .jump = jump, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
+    return stub;
+}
+
+static void emit_leave(struct unit *t, unsigned why, const void *what)
+{
+    emit_pointer(t->e, SCRATCH_A, what);
+    emit_jump_to(t->e, ALWAYS, t->bt->leave[why]);
+}
+
+/* ---- in front of an instruction ---- */
+
+/* The last of the instructions that the interpreter executes when native code leaves in front of `in`. */
+static const struct insn *last_left(const struct unit *t, const struct insn *in)
+{
+    while (in->pos + 1u < t->block->count && (in[1].flags & INSN_LEFT))
+        in++;
+    return in;
+}
+
+/* native.resume = where native code goes on behind `in`. An instruction that ends its block isn't come back from. */
+static void tell_resume(struct unit *t, const struct insn *in)
+{
+    in = last_left(t, in);
+    if (in->flags & INSN_LAST)
+        return;
+    add_stub(t, STUB_RESUME, emit_lea_code(t->e, SCRATCH_B), in);
+    emit_store(t->e, CPU_FIELD(native.resume), SCRATCH_B);
+}
+
+static void leave_before(struct unit *t, enum leave why, const struct insn *in)
+{
+    save_flags(t);
+    tell_resume(t, in);
+    emit_leave(t, why, in);
+}
+
+void emit_xmm_check(struct unit *t, const struct insn *in)
+{
+    (void)emit_mem(t->e, (struct host_op){.opcode = 0x83}, ALU_CMP, CPU_FIELD(native.xmm_absent));
+    emit8(t->e, 0);
+    add_stub(t, STUB_XMM, emit_jump(t->e, IF_NE), in);
+}
+
+/* The guest's XMM registers are to be loaded, if its SSE instructions may go ahead at all. */
+static void load_xmm(struct unit *t, const struct stub *stub)
+{
+    struct emitter *e = t->e;
+    (void)emit_mem(e, (struct host_op){.opcode = 0xf7}, 0, CPU_FIELD(fpu_guard)); /* TEST */
+    emit32(e, ~(uint32_t)GUARD_X87);
+    uint8_t *fine = emit_jump(e, IF_E);
+    leave_before(t, LEAVE_RECORD, stub->record);
+    emit_patch(fine, e->at);
+    emit_patch(emit_lea_code(e, SCRATCH_A), stub->back);
+    emit_jump_to(e, ALWAYS, t->bt->load_xmm);
+}
+
+/* A probe found nothing: the page (SCRATCH_A) and slot (SCRATCH_B) that it looked at, and where to begin it anew. */
+static void leave_missed(struct unit *t, const struct stub *stub)
+{
+    struct emitter *e = t->e;
+    emit_store(e, CPU_FIELD(native.missed_page), SCRATCH_A);
+    emit_store(e, CPU_FIELD(native.missed_slot), SCRATCH_B);
+    uint8_t *retry = emit_lea_code(e, SCRATCH_B);
+    emit_store(e, CPU_FIELD(native.retry), SCRATCH_B);
+    tell_resume(t, stub->record);
+    emit_leave(t, LEAVE_MISS + stub->miss, stub->record);
+    emit_patch(retry, e->at);
+    if (t->xmm)
+        emit_xmm_check(t, stub->record);
+    emit_patch(emit_jump(e, ALWAYS), stub->back);
+}
+
+/* ---- behind an instruction ---- */
+
+static void resume_behind(struct unit *t, const struct insn *in)
+{
+    const struct point *p = &t->behind[in->pos];
+    t->flags = IN_MEMORY;
+    if (in->pos + 1u < t->block->count) {
+        if (t->xmm)
+            emit_xmm_check(t, in + 1);
+        if (p->window.open)
+            probe_again(t, in + 1, p->window);
+    }
+    if (p->flags & IN_HOST)
+        restore_flags(t, SCRATCH_A);
+    emit_patch(emit_jump(t->e, ALWAYS), p->at);
+}
+
+static void emit_resume(struct unit *t, const struct stub *stub)
+{
+    const uint8_t **made = &t->resume[stub->record->pos];
+    if (!*made) {
+        *made = t->e->at;
+        resume_behind(t, stub->record);
+    }
+    emit_patch(stub->jump, *made);
+}
+
+/* ---- branches ---- */
+
+static void emit_link(struct unit *t, const struct stub *stub)
+{
+    struct link *link = &t->bt->link[t->bt->link_count++];
+    *link = (struct link){.jump = stub->jump,
+                          .from = t->block,
+                          .record = stub->record,
+                          .flags = stub->flags,
+                          .shadowed = stub->kind == STUB_SHADOWED};
+    if (stub->flags)
+        save_flags(t);
+    emit_leave(t, LEAVE_LINK, link);
+}
+
+static void leave_to_target(struct unit *t, const struct insn *in)
+{
+    emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
+    emit_lea(t->e, SCRATCH_A, (struct host_mem){SCRATCH_A, NO_REG, 0, (int32_t)in->imm});
+    emit_jump_to(t->e, ALWAYS, t->bt->leave[LEAVE_RIP]);
+}
+
+static void emit_stub(struct unit *t, const struct stub *stub)
+{
+    if (stub->kind == STUB_RESUME) { /* the code may be there already */
+        emit_resume(t, stub);
+        return;
+    }
+    emit_patch(stub->jump, t->e->at);
+    t->flags = stub->flags ? IN_HOST : IN_MEMORY;
+    switch (stub->kind) {
+    case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
+    case STUB_SYSTEM: leave_before(t, LEAVE_SYSTEM, stub->record); break;
+    case STUB_MISS: leave_missed(t, stub); break;
+    case STUB_LINK:
+    case STUB_SHADOWED: emit_link(t, stub); break;
+    case STUB_FAR: translate_far(t, stub->record); break;
+    case STUB_FAR_MISSED: leave_to_target(t, stub->record); break;
+    case STUB_RETURN: translate_return_missed(t, stub->record); break;
+    case STUB_LANDING: translate_landing(t, stub->record); break;
+    case STUB_CALL_MISSED: emit_leave(t, LEAVE_CALL, stub->record); break;
+    default: load_xmm(t, stub); break;
+    }
+}
+
+void emit_stubs(struct unit *t)
+{
+    for (unsigned i = 0; i < t->stub_count && !t->failed; i++) { /* a stub may add others */
+        const struct stub stub = t->stub[i];
+        emit_stub(t, &stub);
+    }
+}
