@@ -74,7 +74,7 @@ struct world_regs {
 enum world_exit_kind {
     WORLD_EXIT_SYSCALL,   /* a host system call was attempted: RIP is behind the instruction, .gate tells which one; RCX
                              and R11 are as SYSCALL leaves them. (At 0xffffffffff600000 + 0x400 n without an instruction:
-                             the host's vsyscall page, in place of the guest's.) */
+                             the host's vsyscall page, in place of the guest's; RAX is lost.) */
     WORLD_EXIT_EXCEPTION, /* .vector, .error, and for #PF .address (CR2). Faults: RIP at the instruction; #BP, and #DB
                              after a step: behind it. For addresses in the upper half #PF's P bit is always set. */
     WORLD_EXIT_KICKED,    /* world_kick; the registers are those of the moment, or still those of the entry */
