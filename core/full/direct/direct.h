@@ -72,6 +72,10 @@ struct direct {
     struct {
         uint64_t page, cr3;
     } sensitive; /* the last page that must not run directly: software goes on there */
+    struct {
+        uint64_t rip, cr3;
+        unsigned times;
+    } stuck; /* where the last entry did not come about, and how often in a row */
     struct policy policy;
 };
 

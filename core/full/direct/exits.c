@@ -94,12 +94,29 @@ static int exception(struct direct *d, struct shadow *shadow, const struct world
     }
 }
 
+/*
+ * Not entered: a kick came first. Or guest code has jumped to where the world's own code waits for the next entry, and
+ * will again each time: whoever is kicked twice at the same instruction goes on in software, where it faults.
+ */
+static int kicked(struct direct *d, const struct world_exit *exit)
+{
+    struct cpu *cpu = d->cpu;
+    state_from_world(cpu, &d->regs);
+    if (!exit->entered) {
+        bool again = d->stuck.rip == cpu->rip && d->stuck.cr3 == cpu->paging.cr3;
+        d->stuck.rip = cpu->rip;
+        d->stuck.cr3 = cpu->paging.cr3;
+        d->stuck.times = again ? d->stuck.times + 1 : 1;
+    }
+    return NEXT_LOOK;
+}
+
 int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why)
 {
     switch (exit->kind) {
     case WORLD_EXIT_SYSCALL: return system_call(d, exit);
     case WORLD_EXIT_EXCEPTION: return exception(d, shadow, exit, why);
-    case WORLD_EXIT_KICKED: state_from_world(d->cpu, &d->regs); return NEXT_LOOK;
+    case WORLD_EXIT_KICKED: return kicked(d, exit);
     default:
         return fail(why, ENOMEM, "the host has no memory left for the guest's page at %#llx",
                     (unsigned long long)exit->address);

@@ -107,6 +107,16 @@ static bool run_in_world(struct cpu *cpu)
     return failed(cpu, &why);
 }
 
+/* Has it been entered twice here without effect (exits.c)? Then software takes the next step. */
+static bool is_stuck(struct direct *d)
+{
+    const struct cpu *cpu = d->cpu;
+    if (likely(d->stuck.times < 2) || d->stuck.rip != cpu->rip || d->stuck.cr3 != cpu->paging.cr3)
+        return false;
+    d->stuck.times = 0;
+    return true;
+}
+
 static bool direct_run(struct cpu *cpu)
 {
     struct direct *d = direct_of(cpu);
@@ -114,7 +124,7 @@ static bool direct_run(struct cpu *cpu)
         policy_new_root(d);
     if (!fits(cpu) || !policy_wants(d))
         return false;
-    if ((cpu->rip & PAGE_MASK) == d->sensitive.page && d->sensitive.cr3 == cpu->paging.cr3)
+    if (((cpu->rip & PAGE_MASK) == d->sensitive.page && d->sensitive.cr3 == cpu->paging.cr3) || is_stuck(d))
         return false;
     return run_in_world(cpu);
 }
