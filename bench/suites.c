@@ -50,6 +50,13 @@ const struct suite suites[] = {
         .classes = "nano",
         .reports = "nano.md nano.svg",
     },
+    {
+        .name = "crossover",
+        .text = "system calls with more and more work between them: full/bt's three policies for user code",
+        .classes = "crossover",
+        .engines = "full/bt,full/bt:direct,full/bt:all",
+        .reports = "crossover.md crossover.svg",
+    },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);
 

@@ -41,14 +41,16 @@ enum policy_mode {
     POLICY_TRIAL,  /* direct, cycles are timed */
     POLICY_DIRECT, /* direct: it was faster, or cycles are so long that it must be */
 };
-#define POLICY_SAMPLES 8
+#define POLICY_SAMPLES 16
 struct space_policy {
     uint64_t root;
     enum policy_mode mode;
+    bool direct;                     /* the last verdict */
     unsigned count, skipped;         /* cycles timed in this mode, and left out */
+    unsigned very_long;              /* ... one after the other */
     uint64_t sample[POLICY_SAMPLES]; /* the last ones */
-    uint64_t translated, best;       /* median cycle when last sampled; and direct, when last found better (or 0) */
-    uint64_t due, wait;              /* when to look again; how long to wait behind a failed trial */
+    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better, or 0 */
+    uint64_t due, wait;              /* when to look again; how long to wait before that */
     uint64_t traps, traps_since;     /* instructions that trapped, but for system calls and page faults */
 };
 struct policy {
@@ -76,6 +78,10 @@ struct direct {
         uint64_t rip, cr3;
         unsigned times;
     } stuck; /* where the last entry did not come about, and how often in a row */
+    struct {
+        uint64_t rip, cr3, address;
+        enum access access;
+    } faulted; /* the last true fault: when the guest's kernel comes back from it, the access is made again */
     struct policy policy;
 };
 

@@ -47,7 +47,12 @@ static int page_fault(struct direct *d, struct shadow *shadow, const struct worl
     int answer = shadow_fault(shadow, gva(exit->address), shadow_access(exit->error), why);
     switch (answer) {
     case SHADOW_MAPPED: return NEXT_ENTER;
-    case SHADOW_TRUE_FAULT: return alone(d, d->regs.rip);
+    case SHADOW_TRUE_FAULT:
+        d->faulted.rip = d->regs.rip;
+        d->faulted.cr3 = d->cpu->paging.cr3;
+        d->faulted.address = exit->address;
+        d->faulted.access = shadow_access(exit->error);
+        return alone(d, d->regs.rip);
     case SHADOW_EMULATE: return trap(d, d->regs.rip);
     case SHADOW_SENSITIVE:
         policy_trap(d);

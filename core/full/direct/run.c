@@ -59,6 +59,16 @@ static bool go_on(struct cpu *cpu, enum next next)
     return next != NEXT_SOFTWARE;
 }
 
+/* Back at an instruction that has faulted: without this it would fault once more, because of the shadow. */
+static int fill_ahead(struct direct *d, struct shadow *shadow, struct reason *why)
+{
+    if (d->faulted.rip != d->regs.rip || d->faulted.cr3 != d->cpu->paging.cr3)
+        return 0;
+    d->faulted.rip = UINT64_MAX;
+    int answer = shadow_fill_ahead(shadow, gva(d->faulted.address), d->faulted.access, why);
+    return answer < 0 ? answer : 0;
+}
+
 /* Enters until something is to be done outside. An enum next, or -errno with why; -EAGAIN: try with a new space. */
 static int enter(struct direct *d, const struct direct_space *s, struct reason *why)
 {
@@ -66,6 +76,8 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
     struct world_exit exit;
     for (;;) {
         int err = shadow_sync(s->shadow, why);
+        if (!err)
+            err = fill_ahead(d, s->shadow, why);
         if (err)
             return err;
         err = world_run(s->space, &d->regs, &exit, why);
@@ -149,7 +161,7 @@ int direct_create(struct cpu *cpu, enum direct_policy policy, struct reason *why
     if (!d)
         return fail(why, ENOMEM, "not enough memory for direct execution");
     *d = (struct direct){.executor = {.run = direct_run, .kick = direct_kick}, .cpu = cpu};
-    d->sensitive.page = UINT64_MAX;
+    d->sensitive.page = d->faulted.rip = UINT64_MAX;
     cpu->executor = &d->executor;
     d->scan = scan_create(cpu->host->ram, why);
     if (!d->scan || space_ops_create(d, why)) {

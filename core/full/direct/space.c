@@ -142,6 +142,8 @@ int space_present(struct direct *d, struct direct_space *out, struct reason *why
     if (fresh) { /* new, or lost and made again */
         shadow_forget(d->shadows, key);
         out->shadow = shadow_get(d->shadows, user, why);
+        if (out->shadow && shadow_fill_ahead(out->shadow, gva(d->regs.rip), ACCESS_FETCH, why) < 0)
+            return -EIO;
     }
     return out->shadow ? 0 : -EIO;
 }
