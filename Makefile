@@ -21,6 +21,8 @@ CFLAGS   ?= -O2 -g
 # No frame is kept and no FP contraction made: handlers jump to each other (core/x86/insn.h), guests' sums must be exact.
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -fno-strict-aliasing -fomit-frame-pointer -ffp-contract=off
 LDLIBS   += -lZydis -lunicorn -ljansson -lm -lpthread -ldl -lrt
+# full/static keeps translations, and knows by the build ID that they are this program's.
+override LDFLAGS += -Wl,--build-id
 ifdef SAN
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined

@@ -6,6 +6,7 @@
 int cmd_list(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_translate(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_exhibit(int argc, char **argv);
 int cmd_bench(int argc, char **argv);

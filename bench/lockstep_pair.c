@@ -104,6 +104,17 @@ static void pair_ram_written(struct engine *engine, gpa_t at, uint64_t len)
         pair->side[i].ops->ram_written(pair->side[i].engine, at, len);
 }
 
+static int pair_kernel_loaded(struct engine *engine, const char *file, struct reason *why)
+{
+    struct pair *pair = pair_of(engine);
+    int err = 0;
+
+    for (unsigned i = 0; i < 2 && !err; i++)
+        if (pair->side[i].ops->kernel_loaded)
+            err = pair->side[i].ops->kernel_loaded(pair->side[i].engine, file, why);
+    return err;
+}
+
 /* ---- what the engines may call ---- */
 
 static uint64_t first_tsc(void *context, uint64_t retired)
@@ -223,6 +234,7 @@ void pair_init(struct pair *pair, const struct engine_ops *const engine[2], cons
         .request_window = pair_request_window,
         .kick = pair_kick,
         .ram_written = pair_ram_written,
+        .kernel_loaded = pair_kernel_loaded,
     };
 }
 

@@ -22,6 +22,7 @@ static const struct command {
     {"list", cmd_list, "the engines, workloads, suites and peers, and what is missing on this host"},
     {"doctor", cmd_doctor, "what this host offers, and what to install for the rest"},
     {"run", cmd_run, "run one guest under one engine, on this terminal"},
+    {"translate", cmd_translate, "translate a kernel ahead of time, for the engine full/static"},
     {"compare", cmd_compare, "run one guest on two engines in lockstep, down to the first difference"},
     {"exhibit", cmd_exhibit, "which instructions make a machine hard to virtualize, found by running them"},
     {"bench", cmd_bench, "measure workloads under all engines against the native run"},
@@ -34,7 +35,7 @@ static void print_usage(FILE *out)
           "and what each way costs.\n\nCommands:\n",
           out);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].text);
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].text);
     fputs("\nvirtlab COMMAND --help tells more, with examples. Start with:\n"
           "  virtlab doctor\n"
           "  virtlab run --engine emulate sieve 10\n",

@@ -41,7 +41,8 @@ void outcome_free(struct outcome *outcome)
 {
     json_decref(outcome->exits);
     json_decref(outcome->counters);
-    outcome->exits = outcome->counters = NULL;
+    json_decref(outcome->run_counters);
+    outcome->exits = outcome->counters = outcome->run_counters = NULL;
 }
 
 bool outcome_take(struct outcome *outcome, const struct workload_def *workload, const struct process *process,

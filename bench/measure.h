@@ -32,7 +32,10 @@ struct outcome {
     uint64_t iterations;
     char check[20];
     json_t *exits, *counters; /* of the region, or NULL */
+    json_t *run_counters;     /* of the whole run, boot included, or NULL */
     double mips;              /* 0: unknown */
+    double startup;           /* seconds until the region began; 0: unknown */
+    double memory_kb;         /* of the VMM's own; 0: unknown */
 };
 
 enum subject_kind { SUBJECT_NATIVE, SUBJECT_ENGINE, SUBJECT_PEER };

@@ -44,6 +44,9 @@ static void take_region(const json_t *stats, struct outcome *outcome)
     outcome->mips = json_number_value(json_object_get(region, "mips"));
     outcome->exits = json_incref(json_object_get(region, "exits"));
     outcome->counters = json_incref(json_object_get(region, "counters"));
+    outcome->run_counters = json_incref(json_object_get(stats, "counters"));
+    outcome->startup = json_number_value(json_object_get(region, "begin"));
+    outcome->memory_kb = json_number_value(json_object_get(stats, "memory_kb"));
 }
 
 static void take_stats(const char *path, struct outcome *outcome, bool ran_well)

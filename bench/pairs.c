@@ -12,7 +12,7 @@ static void row_fail(struct row *row, int status, const char *text, const char *
     row->status = status;
     row->why.text[0] = '\0';
     fail(&row->why, EINVAL, "%s%s", text, detail);
-    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = 0;
+    row->ratio.n = row->seconds.n = row->mips.n = row->latency.n = row->startup.n = row->memory_kb.n = 0;
 }
 
 static void add_time(struct row *row, const struct outcome *outcome)
@@ -85,10 +85,14 @@ static bool run_subject(struct row *row, const struct baseline *baseline, const 
             sample_add(&row->ratio, native / per_iteration(&outcome));
         if (outcome.mips > 0)
             sample_add(&row->mips, outcome.mips);
-        json_decref(row->exits);
-        json_decref(row->counters);
+        if (outcome.startup > 0)
+            sample_add(&row->startup, outcome.startup);
+        if (outcome.memory_kb > 0)
+            sample_add(&row->memory_kb, outcome.memory_kb);
+        row_free(row);
         row->exits = json_incref(outcome.exits);
         row->counters = json_incref(outcome.counters);
+        row->run_counters = json_incref(outcome.run_counters);
     }
     outcome_free(&outcome);
     return row->status == OUTCOME_OK;
@@ -138,5 +142,6 @@ void row_free(struct row *row)
 {
     json_decref(row->exits);
     json_decref(row->counters);
-    row->exits = row->counters = NULL;
+    json_decref(row->run_counters);
+    row->exits = row->counters = row->run_counters = NULL;
 }

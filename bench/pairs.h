@@ -19,7 +19,10 @@ struct row {
     struct reason why;
     struct sample ratio, seconds, mips;
     struct sample latency;    /* nanoseconds of one of the workload's operations; empty when it has none */
+    struct sample startup;    /* seconds from the run's begin to the region's; empty when unknown */
+    struct sample memory_kb;  /* of the VMM's own; empty likewise */
     json_t *exits, *counters; /* of the last run; counts hardly vary */
+    json_t *run_counters;     /* the same of the whole run, boot included */
     bool timed_out;           /* it failed by exceeding the time limit */
     double slowest;           /* seconds of the subject's longest run, boot included */
 };

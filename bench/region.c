@@ -27,6 +27,7 @@ void regions_mark(void *context, unsigned mark)
             return;
         }
         struct region *region = &regions->region[regions->count++];
+        region->begin = regions->begin - regions->run_begin;
         region->seconds = end - regions->begin;
         region->stats = stats_since(machine_stats(regions->machine), &regions->at_begin);
     }

@@ -13,12 +13,14 @@
 #define REGIONS_MAX 16
 
 struct region {
+    double begin;   /* seconds from the run's begin to mark 1: what the guest and its engine took to get there */
     double seconds; /* of the host */
     struct stats stats;
 };
 
 struct regions {
     struct machine *machine; /* set once it exists, before it runs */
+    double run_begin;        /* the host's time when the run began, before there was a machine */
     unsigned count;
     struct region region[REGIONS_MAX];
     unsigned lost; /* regions beyond REGIONS_MAX */

@@ -84,13 +84,15 @@ int results_row(struct results *results, const char *suite, const struct row *ro
         return 0;
     json_t *mips = row->mips.n ? json_real(sample_median(&row->mips)) : json_null();
     json_t *json =
-        json_pack("{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so so}", "schema", RESULTS_SCHEMA, "type",
-                  "measurement", "suite", suite, "workload", row->workload->name, "class", row->workload->class,
+        json_pack("{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so so so so so}", "schema", RESULTS_SCHEMA,
+                  "type", "measurement", "suite", suite, "workload", row->workload->name, "class", row->workload->class,
                   "engine", row->subject->name, "technique", row->subject->technique, "kind", kinds[row->subject->kind],
                   "status", status, "reason", *row->why.text ? row->why.text : NULL, "modelled", 0, "args",
                   workload_args(results->full, row->workload), "ran_args", row->args, "ratio", sample_json(&row->ratio),
                   "seconds", sample_json(&row->seconds), "exits", object_or_empty(row->exits), "counters",
-                  object_or_empty(row->counters), "mips", mips, "latencies", latencies_json(row));
+                  object_or_empty(row->counters), "mips", mips, "latencies", latencies_json(row), "startup",
+                  sample_json(&row->startup), "memory_kb", sample_json(&row->memory_kb), "run_counters",
+                  object_or_empty(row->run_counters));
     return write_line(results, json, why);
 }
 

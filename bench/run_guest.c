@@ -109,6 +109,7 @@ static int run_machine(const struct run_request *request, struct regions *region
     record->reason = *outcome->why.text ? outcome->why.text : NULL;
     record->stats = machine_stats(machine);
     record->regions = regions;
+    record->memory_kb = own_memory_kb();
     return 0;
 }
 
@@ -126,6 +127,7 @@ static int run_on_terminal(const struct run_request *request, struct terminal *t
         .mark = regions_mark,
         .mark_context = &regions,
     };
+    regions.run_begin = now_seconds();
     regions.machine = machine_create(&config, request->engine, why);
     if (!regions.machine)
         return fail(why, EINVAL, "the machine could not be made");

@@ -5,6 +5,8 @@
  */
 #include "stats_json.h"
 
+#include <stdio.h>
+
 static json_t *exits_json(const struct stats *stats)
 {
     json_t *object = json_object();
@@ -42,20 +44,33 @@ static json_t *regions_json(const struct regions *regions, uint64_t kept)
     for (unsigned i = 0; i < regions->count; i++) {
         const struct region *region = &regions->region[i];
         json_array_append_new(list,
-                              json_pack("{sfsososo}", "seconds", region->seconds, "exits", exits_json(&region->stats),
-                                        "counters", counters_json(&region->stats, kept), "mips",
-                                        mips_json(&region->stats, kept, region->seconds)));
+                              json_pack("{sfsfsososo}", "begin", region->begin, "seconds", region->seconds, "exits",
+                                        exits_json(&region->stats), "counters", counters_json(&region->stats, kept),
+                                        "mips", mips_json(&region->stats, kept, region->seconds)));
     }
     return list;
+}
+
+uint64_t own_memory_kb(void)
+{
+    FILE *status = fopen("/proc/self/status", "re");
+    char line[128];
+    unsigned long long kb = 0;
+    while (status && fgets(line, sizeof line, status) && sscanf(line, "RssAnon: %llu", &kb) != 1)
+        ;
+    if (status)
+        fclose(status);
+    return kb;
 }
 
 json_t *run_record_json(const struct run_record *record)
 {
     uint64_t kept = record->engine->counters;
     const char *unknown = record->stats->unknown;
-    return json_pack("{sssssssiss?sfsososososs?}", "engine", record->engine->name, "technique",
+    return json_pack("{sssssssiss?sfsIsososososs?}", "engine", record->engine->name, "technique",
                      record->engine->technique, "end", record->end, "status", record->status, "reason", record->reason,
-                     "seconds", record->seconds, "exits", exits_json(record->stats), "counters",
-                     counters_json(record->stats, kept), "mips", mips_json(record->stats, kept, record->seconds),
-                     "regions", regions_json(record->regions, kept), "unknown", *unknown ? unknown : NULL);
+                     "seconds", record->seconds, "memory_kb", (json_int_t)record->memory_kb, "exits",
+                     exits_json(record->stats), "counters", counters_json(record->stats, kept), "mips",
+                     mips_json(record->stats, kept, record->seconds), "regions", regions_json(record->regions, kept),
+                     "unknown", *unknown ? unknown : NULL);
 }

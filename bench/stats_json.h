@@ -15,7 +15,12 @@ struct run_record {
     double seconds;     /* of the whole run, boot included */
     const struct stats *stats;
     const struct regions *regions;
+    uint64_t memory_kb; /* of the VMM's own at the end, or 0: unknown */
 };
+
+/* Memory of this process that is neither a file's nor the guest's: /proc/self/status, RssAnon. 0 if that isn't there.
+ */
+uint64_t own_memory_kb(void);
 
 /* A new reference; NULL when memory is short. */
 json_t *run_record_json(const struct run_record *record);

@@ -57,6 +57,13 @@ const struct suite suites[] = {
         .engines = "full/bt,full/bt:direct,full/bt:all",
         .reports = "crossover.md crossover.svg",
     },
+    {
+        .name = "translation",
+        .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
+        .classes = "kernel,system",
+        .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
+        .reports = "translation.md",
+    },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);
 

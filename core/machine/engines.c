@@ -12,8 +12,20 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    &emulate_interp,     &full_bt, &full_bt_all, &full_bt_direct, &emulate_unicorn, &hwassist_kvm, &hwassist_kvm_host,
-    &hwassist_kvm_ring3, NULL,
+    /* clang-format off */
+    &emulate_interp,
+    &full_bt,
+    &full_bt_all,
+    &full_bt_direct,
+    &full_static,
+    &full_static_fresh,
+    &para_direct,
+    &emulate_unicorn,
+    &hwassist_kvm,
+    &hwassist_kvm_host,
+    &hwassist_kvm_ring3,
+    NULL,
+    /* clang-format on */
 };
 
 /* The engine or technique whose name is nearest to `name`, or NULL when none is near. */

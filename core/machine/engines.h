@@ -7,7 +7,8 @@
 
 #include <virtlab/engine.h>
 
-extern const struct engine_ops emulate_interp, full_bt, full_bt_all, full_bt_direct;
+extern const struct engine_ops emulate_interp, full_bt, full_bt_all, full_bt_direct, full_static, full_static_fresh,
+    para_direct;
 extern const struct engine_ops emulate_unicorn, hwassist_kvm, hwassist_kvm_host, hwassist_kvm_ring3;
 
 #endif

@@ -27,8 +27,7 @@ int image_bad(const struct image *image, struct reason *why, const char *format,
     return fail(why, ENOEXEC, "%s%s: %s", tail == image->name ? "" : "...", tail, text);
 }
 
-/* Reads the whole of an open regular file. */
-static int read_all(struct image *image, int fd, struct reason *why)
+int image_read(struct image *image, int fd, struct reason *why)
 {
     struct stat st;
     uint64_t done = 0;
@@ -70,7 +69,7 @@ int image_open(struct image *image, const char *name, struct reason *why)
     fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* non-blocking: a FIFO has no writer */
     if (fd < 0)
         return image_bad(image, why, "%s", strerror(errno));
-    err = read_all(image, fd, why);
+    err = image_read(image, fd, why);
     close(fd);
     if (err)
         image_close(image);

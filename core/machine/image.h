@@ -23,6 +23,9 @@ struct image {
 int image_open(struct image *image, const char *name, struct reason *why) MUST_CHECK;
 void image_close(struct image *image);
 
+/* The same from an open file; image->name is set, and stays the caller's. */
+int image_read(struct image *image, int fd, struct reason *why) MUST_CHECK;
+
 /* Records "file: what is wrong" and returns -ENOEXEC. */
 int image_bad(const struct image *image, struct reason *why, const char *format, ...) PRINTF_LIKE(3, 4);
 

@@ -35,6 +35,8 @@ static int load_by_protocol(struct load *load)
         return load_multiboot(load);
     if (is_flat(load->kernel))
         return load_flat(load);
+    if (is_para(load->kernel))
+        return load_para(load);
     if (load->kernel->size >= 4 && !memcmp(load->kernel->bytes, "\177ELF", 4))
         return load_pvh(load);
     return image_bad(load->kernel, load->why,

@@ -3,8 +3,8 @@
  * load.h - from a kernel file to a machine that is ready to run.
  *
  * load.c reads the files and picks the protocol; one file each knows a protocol: load_linux.c, load_multiboot.c,
- * load_pvh.c, load_flat.c. load_elf.c reads ELF for the latter three, layout.c keeps everything apart, load_start.c
- * holds the CPU states that protocols share. The reports of loaders are one line that names the file.
+ * load_pvh.c, load_flat.c, load_para.c. load_elf.c reads ELF for all but Linux, layout.c keeps everything apart,
+ * load_start.c holds the CPU states that protocols share. The reports of loaders are one line that names the file.
  */
 #ifndef VIRTLAB_MACHINE_LOAD_H
 #define VIRTLAB_MACHINE_LOAD_H
@@ -40,10 +40,15 @@ int load_image(const struct ram *ram, const struct image *kernel, const char *in
 bool is_linux(const struct image *kernel);
 bool is_multiboot(const struct image *kernel);
 bool is_flat(const struct image *kernel); /* <virtlab/flat.h> */
+bool is_para(const struct image *kernel); /* <virtlab/para.h> */
 int load_linux(struct load *load) MUST_CHECK;
 int load_multiboot(struct load *load) MUST_CHECK;
 int load_pvh(struct load *load) MUST_CHECK;
 int load_flat(struct load *load) MUST_CHECK;
+int load_para(struct load *load) MUST_CHECK;
+
+/* Command line, initrd and memory map as PVH has them: puts an hvm_start_info into RAM. */
+int put_pvh_info(struct load *load, uint64_t *at) MUST_CHECK;
 
 /* Copies bytes to a place that the layout has given out. */
 int load_put(struct load *load, uint64_t at, const void *bytes, uint64_t len) MUST_CHECK;

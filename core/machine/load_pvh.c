@@ -66,11 +66,11 @@ static int put_initrd(struct load *load, struct hvm_modlist_entry *module)
     return err;
 }
 
-static int put_start_info(struct load *load, uint64_t *at)
+int put_pvh_info(struct load *load, uint64_t *at)
 {
     struct start_block block = {.info = {.magic = START_MAGIC, .version = START_VERSION}};
     struct memory_area map[MEMORY_AREAS];
-    int err = layout_place_low(&load->layout, "the start info", LOW_START, sizeof(block), 16, at, load->why);
+    int err = layout_place_low(&load->layout, "the PVH start info", LOW_START, sizeof(block), 16, at, load->why);
 
     if (!err)
         err = load_put_string(load, "the command line", load->append, &block.info.cmdline_paddr);
@@ -108,7 +108,7 @@ int load_pvh(struct load *load)
                          (unsigned long long)entry);
     err = elf_load(&elf, load);
     if (!err)
-        err = put_start_info(load, &info);
+        err = put_pvh_info(load, &info);
     if (err)
         return err;
     start_protected(load->start, entry, info);

@@ -230,7 +230,10 @@ int machine_load(struct machine *m, const char *kernel, const char *initrd, cons
     if (err)
         return err;
     m->ops->ram_written(m->engine, gpa(0), m->ram.size);
-    return machine_set_state(m, &start, why);
+    err = machine_set_state(m, &start, why);
+    if (!err && m->ops->kernel_loaded)
+        err = m->ops->kernel_loaded(m->engine, kernel, why);
+    return err;
 }
 
 struct stats *machine_stats(struct machine *m)

@@ -26,9 +26,9 @@
 #define FX_MXCSR   24
 #define FX_XMM     160
 #define FX_FREE    464 /* from here on not the CPU's: the kernel keeps notes of its own there */
-#define XSTATE_BV  512
 #define XSTATE_X87 1u
 #define XSTATE_SSE 2u
+#define XHEADER    64 /* bytes at WORLD_XSTATE_BV */
 
 struct signal_frame {
     uint64_t restorer;
@@ -47,6 +47,21 @@ SAME_OFFSET(signal_frame, rsp, FRAME_RSP);
 SAME_OFFSET(signal_frame, rip, FRAME_RIP);
 SAME_OFFSET(signal_frame, signal, FRAME_SIGNO);
 
+/* What XRSTOR must not see, reserved bits of the header, never gets there: the header's other words stay 0. */
+static void enter_extended(struct world_space *space, const struct world_regs *regs)
+{
+    uint8_t *area = space->control->xsave;
+    uint64_t present, extended;
+
+    memcpy(&present, regs->xsave + WORLD_XSTATE_BV, sizeof present);
+    extended = present & space->pool->extended;
+    if (extended)
+        memcpy(area + WORLD_XSTATE_BV + XHEADER, regs->xsave + WORLD_XSTATE_BV + XHEADER,
+               space->pool->xsave_size - WORLD_XSTATE_BV - XHEADER);
+    present = XSTATE_X87 | XSTATE_SSE | extended;
+    memcpy(area + WORLD_XSTATE_BV, &present, sizeof present);
+}
+
 void exits_enter(struct world_space *space, const struct world_regs *regs)
 {
     struct world_control *control = space->control;
@@ -64,7 +79,7 @@ void exits_enter(struct world_space *space, const struct world_regs *regs)
     memcpy(&mxcsr, regs->fxsave + FX_MXCSR, sizeof mxcsr);
     mxcsr &= space->pool->mxcsr_mask; /* a reserved bit would be #GP in XRSTOR */
     memcpy(control->xsave + FX_MXCSR, &mxcsr, sizeof mxcsr);
-    control->xsave[XSTATE_BV] = XSTATE_X87 | XSTATE_SSE;
+    enter_extended(space, regs);
 }
 
 /* Copies `size` bytes that the process says are at `address` on its signal stack; false if they can't be. */
@@ -82,7 +97,7 @@ static bool copy_from_stack(const struct world_space *space, uint64_t address, u
 /* XSAVE may leave out what is in its initial state: XSTATE_BV tells (SDM 1, 13.7). */
 static void decode_fpu(struct world_regs *regs, const uint8_t *area, bool xsave)
 {
-    uint8_t present = xsave ? area[XSTATE_BV] : XSTATE_X87 | XSTATE_SSE;
+    uint8_t present = xsave ? area[WORLD_XSTATE_BV] : XSTATE_X87 | XSTATE_SSE;
 
     memcpy(regs->fxsave, area, FX_FREE);
     memset(regs->fxsave + FX_FREE, 0, sizeof regs->fxsave - FX_FREE);
@@ -94,6 +109,22 @@ static void decode_fpu(struct world_regs *regs, const uint8_t *area, bool xsave)
     }
     if (!(present & XSTATE_SSE))
         memset(regs->fxsave + FX_XMM, 0, 256);
+}
+
+/* The frame's area is as long as what it holds; XSTATE_BV, forged or not, is cut down to what is carried. */
+static int decode_extended(struct world_space *space, struct world_regs *regs, uint64_t at, const uint8_t *area,
+                           struct reason *why)
+{
+    uint64_t present, extended;
+
+    memcpy(&present, area + WORLD_XSTATE_BV, sizeof present);
+    extended = space->pool->xsave ? present & space->pool->extended : 0;
+    memset(regs->xsave + WORLD_XSTATE_BV, 0, XHEADER);
+    memcpy(regs->xsave + WORLD_XSTATE_BV, &extended, sizeof extended);
+    if (extended && !copy_from_stack(space, at + WORLD_XSTATE_BV + XHEADER, 64, regs->xsave + WORLD_XSTATE_BV + XHEADER,
+                                     space->pool->xsave_size - WORLD_XSTATE_BV - XHEADER))
+        return space_lost(space, why, "a signal frame was forged: its XSAVE area leaves the signal stack");
+    return 0;
 }
 
 static void decode_gprs(struct world_regs *regs, const struct signal_frame *frame)
@@ -161,7 +192,7 @@ int exits_decode(struct world_space *space, struct world_regs *regs, struct worl
     const struct world_pool *pool = space->pool;
     uint64_t at = space->report->frame, fs_base = space->report->fs_base, gs_base = space->report->gs_base;
     struct signal_frame frame;
-    uint8_t area[XSTATE_BV + 64];
+    uint8_t area[WORLD_XSTATE_BV + XHEADER];
 
     *exit = (struct world_exit){.kind = WORLD_EXIT_KICKED, .cs = USER_CS, .ss = USER_SS};
     if (!at)
@@ -174,6 +205,8 @@ int exits_decode(struct world_space *space, struct world_regs *regs, struct worl
 
     decode_gprs(regs, &frame);
     decode_fpu(regs, area, pool->xsave);
+    if (decode_extended(space, regs, frame.fpstate, area, why))
+        return -EIO;
     if (pool->costs.fsgsbase) {
         regs->fs_base = fs_base;
         regs->gs_base = gs_base;

@@ -170,7 +170,8 @@ int handover_run(struct world_space *space, struct reason *why)
 
     if (err)
         return err;
-    if (pool->guest.max) {
+    control->guest_spin = 0;
+    if (spins(space) && pool->guest.max) {
         patience_learn(&pool->guest, !sleeps);
         control->guest_spin = pool->guest.now;
     }
@@ -188,7 +189,8 @@ int handover_run(struct world_space *space, struct reason *why)
     atomic_store(&pool->running, space);
     if (atomic_load(&pool->kicked))
         handover_kick(space);
-    err = wait_for(space, &space->report->turn, space->entry, &control->run, &pool->vmm, why);
+    err = wait_for(space, &space->report->turn, space->entry, &control->run, spins(space) ? &pool->vmm : &pool->none,
+                   why);
     atomic_store(&pool->running, NULL);
     return err;
 }
@@ -213,7 +215,7 @@ static int stop_retry(struct world_space *space, unsigned tries, int64_t *start,
 {
     if (tries % 128 == 0) /* again, should guest code have written R_ANSWERED */
         store(&space->control->roll_call, space->control->roll_call + 1);
-    if (tries < 64 && space->pool->costs.spin) {
+    if (tries < 64 && spins(space)) {
         _mm_pause();
         return 0;
     }
@@ -235,7 +237,7 @@ static int stop_retry(struct world_space *space, unsigned tries, int64_t *start,
 
 int handover_stop(struct world_space *space, struct reason *why)
 {
-    bool spin = space->pool->costs.spin; /* then it may stay awake: its core needn't fall asleep */
+    bool spin = spins(space); /* then it may stay awake: its core needn't fall asleep */
     int64_t start = 0;
 
     if (space->stopped)

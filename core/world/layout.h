@@ -56,7 +56,7 @@
 #define C_IRET        192 /* RIP, CS, RFLAGS, RSP, SS: IRETQ's operands */
 #define C_FS_BASE     232
 #define C_GS_BASE     240
-#define C_XSAVE       256 /* XSAVE area, x87 and SSE part with its header */
+#define C_XSAVE       256 /* XSAVE area up to AVX-512 (WORLD_XSAVE) */
 
 #define FEATURE_FSGSBASE 1 /* RDFSBASE and its kin may be used */
 #define FEATURE_XSAVE    2 /* XRSTOR may be used */
@@ -109,7 +109,7 @@ struct world_control {
     uint64_t gpr[16];
     uint64_t iret[5];
     uint64_t fs_base, gs_base, pad3;
-    uint8_t xsave[576] __attribute__((aligned(64)));
+    uint8_t xsave[2688] __attribute__((aligned(64)));
 };
 
 struct world_report {

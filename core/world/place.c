@@ -27,7 +27,7 @@ void place_threads(struct world_space *space)
     if (sched_getaffinity(0, sizeof elsewhere, &elsewhere))
         return;
     CPU_CLR(cpu, &elsewhere);
-    if (!(pool->costs.spin || pool->measuring) || !CPU_COUNT(&elsewhere))
+    if (!(spins(space) || pool->measuring) || !CPU_COUNT(&elsewhere))
         elsewhere = here;
     /* A refusal costs speed and nothing else. */
     sched_setaffinity(space->guest_tid, sizeof elsewhere, &elsewhere);

@@ -16,6 +16,7 @@ struct world_space {
     uint64_t key;
     uint64_t last_use; /* pool->uses when it was last got or run */
     bool in_use;       /* belongs to a key; else it is spare */
+    bool near;         /* sleeps on the VMM's core (world_space_near) */
     bool lost;         /* its process is dead or not to be trusted: only space_destroy may follow */
 
     pid_t pid, guest_tid; /* the mapping thread's number is the process' */
@@ -49,10 +50,13 @@ struct world_pool {
     uint64_t uses, lowest; /* lowest mappable address */
     uint32_t mxcsr_mask;
     bool xsave;         /* the CPU and the kernel have XSAVE */
+    uint64_t extended;  /* the components of WORLD_EXTENDED that they have, at places within WORLD_XSAVE */
+    size_t xsave_size;  /* where the last of them ends */
     bool user_dispatch; /* the kernel has Syscall User Dispatch (filter.c) */
     struct world_costs costs;
     struct patience vmm, mapper; /* the VMM's with the guest thread, and with the mapping thread */
     struct patience guest;       /* the guest thread's with the VMM */
+    struct patience none;        /* for spaces that nobody spins for */
     uint32_t map_spin;           /* the mapping thread's with the VMM: 0 but for a measurement */
     bool measuring;              /* costs.c wants the mapping thread on another core */
 
@@ -107,6 +111,11 @@ int costs_measure(struct world_pool *pool, struct reason *why);
 
 void world_log(const char *format, ...) PRINTF_LIKE(1, 2); /* probe.c */
 
+/* Do the VMM and this space's guest thread spin for each other? */
+static inline bool spins(const struct world_space *space)
+{
+    return space->pool->costs.spin && !space->near;
+}
 static inline bool canonical(uint64_t address)
 {
     return (uint64_t)((int64_t)(address << 16) >> 16) == address;

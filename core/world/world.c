@@ -46,6 +46,26 @@ static uint64_t lowest_address(void)
     return lowest > PAGE_SIZE ? lowest : PAGE_SIZE;
 }
 
+/* What XCR0 enables and fits (CPUID leaf 0xd: a component's size in EAX, its place in EBX). */
+static void find_extended(struct world_pool *pool)
+{
+    uint32_t low, high;
+
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    for (unsigned i = 2; i < 32; i++) {
+        unsigned size, place, ecx, edx;
+
+        if (!(low & WORLD_EXTENDED & 1u << i))
+            continue;
+        __cpuid_count(0xd, i, size, place, ecx, edx);
+        if (place < WORLD_XSTATE_BV + 64 || place + size > WORLD_XSAVE)
+            continue;
+        pool->extended |= UINT64_C(1) << i;
+        if (place + size > pool->xsave_size)
+            pool->xsave_size = place + size;
+    }
+}
+
 static void look_at_host(struct world_pool *pool)
 {
     uint8_t area[512] __attribute__((aligned(16)));
@@ -56,6 +76,8 @@ static void look_at_host(struct world_pool *pool)
     if (!pool->mxcsr_mask)
         pool->mxcsr_mask = 0xffbf; /* SDM 1, 11.6.6 */
     pool->xsave = __get_cpuid(1, &eax, &ebx, &ecx, &edx) && ecx & bit_OSXSAVE;
+    if (pool->xsave)
+        find_extended(pool);
     pool->costs.fsgsbase = !pool->options.no_fsgsbase && getauxval(AT_HWCAP2) & HWCAP2_RING3_FSGS;
     pool->user_dispatch = !prctl(PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_OFF, 0, 0, 0);
     /* Allowing CPUID, which is allowed already, fails where it can't be forbidden. */
@@ -141,6 +163,9 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     if (!space)
         return NULL;
     space->key = key;
+    if (space->near)
+        space->cpu = -1;
+    space->near = false;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -197,6 +222,12 @@ struct world_space *world_space_get(struct world_pool *pool, uint64_t key, bool 
         pool->options.forget(pool->options.context, pool->spaces[oldest]->key);
     empty(pool, oldest);
     return assign(pool, oldest, key, why);
+}
+
+void world_space_near(struct world_space *space)
+{
+    space->near = true;
+    space->cpu = -1; /* place the threads anew */
 }
 
 void world_space_drop(struct world_space *space)

@@ -62,13 +62,25 @@ struct world_options {
     void *context;
 };
 
-/* All that ring 3 can see of a CPU, but for AVX and later state: that is initialised at every entry. */
+/* In a standard-format XSAVE area (SDM 1, 13.4): its header's first word says which components it holds. */
+#define WORLD_XSTATE_BV 512
+#define WORLD_XSAVE     2688
+#define WORLD_EXTENDED  UINT64_C(0xe4) /* the components beyond x87 and SSE that are carried: AVX and AVX-512 */
+
+/* All that ring 3 can see of a CPU, but for protection keys: those are initialised at every entry. */
 struct world_regs {
     uint64_t gpr[GPR_COUNT]; /* enum gpr */
     uint64_t rip;
     uint64_t rflags; /* entry: CF PF AF ZF SF TF DF OF NT AC ID are taken; exit: the same bits, and bit 1 */
     uint64_t fs_base, gs_base;
-    uint8_t fxsave[512] __attribute__((aligned(16))); /* FXSAVE64's image (SDM 1, 10.5.1) */
+    union {
+        uint8_t fxsave[512]; /* FXSAVE64's image (SDM 1, 10.5.1) */
+        /*
+         * The same with what follows it. Components of WORLD_EXTENDED are used when the header's word at
+         * WORLD_XSTATE_BV has their bits, else they are in their initial state. x87 and SSE always count.
+         */
+        uint8_t xsave[WORLD_XSAVE];
+    } __attribute__((aligned(64)));
 };
 
 enum world_exit_kind {
@@ -121,6 +133,11 @@ bool world_mappable(const struct world_pool *pool, gva_t gva, uint64_t len);
 struct world_space *world_space_get(struct world_pool *pool, uint64_t key, bool *fresh, struct reason *why) MUST_CHECK;
 /* The space of `key` if there is one, else NULL. Doesn't count as a use. */
 struct world_space *world_space_find(struct world_pool *pool, uint64_t key);
+/*
+ * The space's threads stay on the VMM's core, and nobody spins for them, whatever costs.spin says. For code that runs
+ * in turns with other spaces and asks much of the VMM: two threads that spin on one core are the worst of all.
+ */
+void world_space_near(struct world_space *space);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
 /* Its process, for logs and tests. */

@@ -325,6 +325,12 @@ static struct block *build(struct cpu *cpu, gpa_t at, gva_t page_va, bool alone)
     return block;
 }
 
+struct block *block_at(struct cpu *cpu, gpa_t at)
+{
+    struct block *block = hash_find(cpu->blocks, at, cpu->code_size, false);
+    return block ? block : build(cpu, at, gva(0), false);
+}
+
 /* Outside 64-bit mode the instruction pointer is held against the segment's limit (SDM 3, 5.3). */
 static uint64_t linear_rip(struct cpu *cpu, const struct insn *at)
 {

@@ -79,6 +79,12 @@ static inline bool block_holds_code(const struct block_cache *cache, gpa_t at)
     return page < cache->pages && cache->page[page].pieces;
 }
 
+/*
+ * The block at a physical address, for a CPU that isn't running: decoded by the present code size. Its first
+ * instruction must lie within the page.
+ */
+struct block *block_at(struct cpu *cpu, gpa_t at);
+
 /* Would a write to these bytes (within one page) hit decoded code? */
 bool block_hit_by(const struct block_cache *cache, gpa_t at, uint64_t len);
 /* Kills the blocks of the page, if the bytes (within one page) were decoded. */

@@ -10,6 +10,7 @@
  * Next: cpu.c.
  */
 #include "kernel.h"
+#include "pv_ops.h"
 
 struct options options;
 
@@ -48,6 +49,8 @@ static void option(const char *word)
         options.mark_serial = true;
     else if (!strncmp(word, "init=", 5))
         options.init = word + 5;
+    else
+        pv_option(word);
 }
 
 void cmdline_parse(char *line)

@@ -208,12 +208,12 @@ u32 cpu_hwcap(void)
 
 void fpu_save(u8 *fx)
 {
-    asm volatile("fxsave64 %0" : "=m"(*(u8(*)[FX_SIZE])fx));
+    pv_fpu_save(fx);
 }
 
 void fpu_load(const u8 *fx)
 {
-    asm volatile("fxrstor64 %0" ::"m"(*(const u8(*)[FX_SIZE])fx));
+    pv_fpu_load(fx);
 }
 
 void fpu_init_state(u8 *fx)

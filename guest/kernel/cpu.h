@@ -3,9 +3,9 @@
 #ifndef CPU_H
 #define CPU_H
 
-#include "kernel.h"
+#include "pv_ops.h"
 
-#define FX_SIZE 512
+#define FX_SIZE PV_FPU_SIZE
 
 void cpu_init(void);
 void cpu_set_kernel_stack(u64 top);

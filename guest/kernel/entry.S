@@ -103,7 +103,6 @@ syscall_entry:
     test %eax, %eax
     jz trap_return              /* the frame was changed: only IRET restores all of it */
     POP_REGS
-    mov AFTER_RSP(%rsp), %rsp
     PV_SYSRETQ
 
 /* --- tasks ---------------------------------------------------------------------------------- */

@@ -72,6 +72,30 @@ static int map_file(u64 *pte, const struct vma *v, u64 va, bool write)
     return install(pte, v, cached, v->shared && (v->prot & PROT_WRITE));
 }
 
+static int map_page(u64 *pte, const struct vma *v, u64 va, bool write)
+{
+    return v->inode ? map_file(pte, v, va, write) : map_anonymous(pte, v, write);
+}
+
+/*
+ * Where faults are dear (PV_FAULT_AROUND), the following pages of the range are mapped along with the one that was
+ * touched: fresh ones, or those of a file to be read.
+ */
+static int map_around(u64 *pte, const struct vma *v, u64 va, bool write)
+{
+    u64 page_va = PAGE_DOWN(va), block = (u64)PV_FAULT_AROUND * PAGE_SIZE;
+    u64 end = MIN((page_va / block + 1) * block, v->end);
+    int r;
+
+    pv_lazy_begin();
+    r = map_page(pte, v, va, write);
+    while (!r && (page_va += PAGE_SIZE) < end && !*++pte && !(v->inode && (write || v->shared)))
+        if (map_page(pte, v, page_va, write))
+            break; /* it will have a fault of its own */
+    pv_lazy_end();
+    return r;
+}
+
 /* A write to a present page without W: the range allows it, so the page is shared or was. */
 static int make_writable(u64 *pte, const struct vma *v, u64 va)
 {
@@ -106,7 +130,7 @@ int vm_fault(struct mm *mm, u64 va, u32 access)
     if (!pte)
         return -ENOMEM;
     if (!*pte)
-        return v->inode ? map_file(pte, v, va, write) : map_anonymous(pte, v, write);
+        return map_around(pte, v, va, write);
     if (write && !(*pte & PTE_W))
         return make_writable(pte, v, va);
     pv_invlpg(va); /* the entry permits it: what the CPU remembered was out of date */

@@ -3,7 +3,11 @@
 #include "layout.h"
 
 ENTRY(entry_phys)
+#ifdef PARAVIRT
+entry_phys = start_para - KBASE;
+#else
 entry_phys = start_pvh - KBASE;
+#endif
 
 PHDRS
 {
@@ -29,7 +33,7 @@ SECTIONS
         ex_table_end = .;
     } :text
     .notes : AT(ADDR(.notes) - KBASE) {
-        KEEP(*(.note.Xen))
+        KEEP(*(.note.Xen .note.Virtlab))
     } :text :note
     . = ALIGN(PAGE_SIZE);
     .data : AT(ADDR(.data) - KBASE) {

@@ -130,10 +130,12 @@ long sys_mprotect(const u64 *a)
         return -ENOMEM;
     if ((r = vma_split(mm, start)) || (r = vma_split(mm, end)))
         return r;
+    pv_lazy_begin();
     for (struct vma *v = vma_find(mm, start); v && v->start < end; v = v->next) {
         v->prot = a[2] & PROT_ALL;
         pte_walk(mm, v->start, v->end, protect_page, v);
     }
+    pv_lazy_end();
     tlb_flush_range(start, end);
     vma_coalesce(mm);
     return 0;
@@ -189,7 +191,10 @@ static long move_range(struct mm *mm, const struct vma *v, u64 start, u64 len, u
     r = vma_map(mm, &moved);
     if (r)
         return r;
-    if (pte_walk(mm, start, start + len, move_page, &m))
+    pv_lazy_begin();
+    r = pte_walk(mm, start, start + len, move_page, &m);
+    pv_lazy_end();
+    if (r)
         return -ENOMEM; /* both ranges stay mapped; nothing is lost but the call */
     tlb_flush_range(start, start + len);
     r = vma_unmap(mm, start, start + len);

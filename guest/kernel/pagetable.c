@@ -42,8 +42,7 @@ static u64 *table_below(u64 *slot, bool create)
         return table_of(*slot);
     if (!create || !(table = page_alloc_zeroed()))
         return NULL;
-    pv_table_alloc(table);
-    pv_set_pte(slot, virt_to_phys(table) | PTE_P | PTE_W | PTE_U);
+    pv_set_table(slot, virt_to_phys(table) | PTE_P | PTE_W | PTE_U);
     return table;
 }
 
@@ -68,11 +67,10 @@ void pagetable_init(const struct bootinfo *bi)
     kernel_pml4 = page_alloc_zeroed();
     if (!kernel_pml4)
         panic("no memory for the kernel's page tables");
-    pv_table_alloc(kernel_pml4);
-    for (int i = 0; i < bi->nr_ram; i++)
+    for (int i = 0; i < bi->nr_ram && !PV_RAM_IS_MAPPED; i++)
         for (u64 pa = bi->ram[i].start & -LARGE_PAGE; pa < bi->ram[i].end; pa += LARGE_PAGE)
             map_large(pa);
-    for (u64 pa = bi->initrd.start & -LARGE_PAGE; pa < bi->initrd.end; pa += LARGE_PAGE)
+    for (u64 pa = bi->initrd.start & -LARGE_PAGE; pa < bi->initrd.end && !PV_RAM_IS_MAPPED; pa += LARGE_PAGE)
         map_large(pa); /* a loader may put it where its map shows no RAM */
     pv_write_cr3(virt_to_phys(kernel_pml4));
 }
@@ -90,7 +88,6 @@ u64 *pml4_create(void)
 
     if (!pml4)
         return NULL;
-    pv_table_alloc(pml4);
     pv_set_pte(&pml4[KBASE_PML4], kernel_pml4[KBASE_PML4]);
     return pml4;
 }
@@ -100,7 +97,6 @@ static void free_tables(u64 *table, int level, unsigned entries)
     for (unsigned i = 0; level > 0 && i < entries; i++)
         if (table[i] & PTE_P)
             free_tables(table_of(table[i]), level - 1, ENTRIES);
-    pv_table_free(table);
     page_unref(table);
 }
 

@@ -7,24 +7,32 @@
  * Nothing else in this kernel (apart from boot.S, which runs before there is anything to
  * virtualize) contains such an instruction, so this header is the exact list of what a
  * hypervisor must take over.  Here each is the plain instruction; a paravirtual build
- * replaces this file and leaves all others alone.
+ * takes ../pv/ops.h in its place, where each is a request.
  *
  * Next in the tour: boot.S.
  */
 #ifndef PV_OPS_H
 #define PV_OPS_H
 
+#ifdef PARAVIRT
+#include "../pv/ops.h"
+#else
+
 #ifdef __ASSEMBLER__
 
 /* The two ways out to user mode, and nothing else, are needed in assembler (entry.S). */
-#define PV_IRETQ   iretq
-#define PV_SYSRETQ sysretq
+#define PV_IRETQ iretq
+#define PV_SYSRETQ               \
+    mov AFTER_RSP(% rsp), % rsp; \
+    sysretq
 
 #else
 
 #include "kernel.h"
 
-#define RFLAGS_IF (1u << 9)
+#define RFLAGS_IF        (1u << 9)
+#define PV_FPU_SIZE      512
+#define PV_RAM_IS_MAPPED false /* pagetable.c does it */
 
 /* --- interrupt flag and halting --------------------------------------------------------- */
 
@@ -139,15 +147,30 @@ static inline void pv_set_pte(u64 *slot, u64 value)
     *(volatile u64 *)slot = value;
 }
 
-/* A page becomes, or stops being, a page table (a hypervisor may want to write-protect it). */
-static inline void pv_table_alloc(u64 *table)
+/* The same for an entry that refers to a table, which may be followed at once. */
+static inline void pv_set_table(u64 *slot, u64 value)
 {
-    (void)table;
+    pv_set_pte(slot, value);
 }
 
-static inline void pv_table_free(u64 *table)
+/* Between these two, nobody looks at entries that were written: a hypervisor may be told of them together. */
+static inline void pv_lazy_begin(void) {}
+
+static inline void pv_lazy_end(void) {}
+
+/* How many pages a fault maps at most, where the neighbours allow it: worth it only where faults are dear. */
+#define PV_FAULT_AROUND  1
+
+/* A word of the kernel's command line that nobody else knows. */
+static inline void pv_option(const char *word)
 {
-    (void)table;
+    (void)word;
+}
+
+/* No user code will run on these tables again (a hypervisor may let go of them). */
+static inline void pv_tables_retire(u64 *pml4)
+{
+    (void)pml4;
 }
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
@@ -199,6 +222,18 @@ static inline void pv_set_trap_stack(void *tss, u64 rsp)
     asm volatile("movq %1, %0" : "=m"(*(u8(*)[8])((u8 *)tss + TSS_RSP0)) : "r"(rsp) : "memory");
 }
 
+/* --- FPU ---------------------------------------------------------------------------------- */
+
+static inline void pv_fpu_save(u8 *fx)
+{
+    asm volatile("fxsave64 %0" : "=m"(*(u8(*)[PV_FPU_SIZE])fx));
+}
+
+static inline void pv_fpu_load(const u8 *fx)
+{
+    asm volatile("fxrstor64 %0" ::"m"(*(const u8(*)[PV_FPU_SIZE])fx));
+}
+
 /* --- time stamp, identification --------------------------------------------------------- */
 
 static inline u64 pv_rdtsc(void)
@@ -245,4 +280,5 @@ static inline void pv_outsw(u16 port, const void *buf, u64 words)
 }
 
 #endif /* __ASSEMBLER__ */
+#endif /* PARAVIRT */
 #endif

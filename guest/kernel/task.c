@@ -46,17 +46,26 @@ static void prepare_first_run(struct task *t)
     t->krsp = (u64)sp;
 }
 
+/* With a paravirtual build's FPU state a task takes a page (ops.h). */
+static void task_release(struct task *t)
+{
+    if (sizeof(*t) > KALLOC_MAX)
+        page_unref(t);
+    else
+        kfree(t, sizeof(*t));
+}
+
 struct task *task_new(void)
 {
-    struct task *t = kalloc(sizeof(*t));
+    struct task *t = sizeof(*t) > KALLOC_MAX ? page_alloc_zeroed() : kalloc(sizeof(*t));
 
-    _Static_assert(sizeof(struct task) <= KALLOC_MAX, "struct task must fit kalloc");
+    _Static_assert(sizeof(struct task) <= PAGE_SIZE, "struct task must fit a page");
     _Static_assert(sizeof(struct files) <= 1024, "struct files should not waste its size class");
     if (!t)
         return NULL;
     t->kstack = kstack_alloc();
     if (!t->kstack) {
-        kfree(t, sizeof(*t));
+        task_release(t);
         return NULL;
     }
     memset(task_frame(t), 0, sizeof(struct trapframe));
@@ -78,7 +87,7 @@ void task_free(struct task *t)
         link = &(*link)->next_task;
     *link = t->next_task;
     kstack_free(t->kstack);
-    kfree(t, sizeof(*t));
+    task_release(t);
 }
 
 struct task *task_find(int pid)

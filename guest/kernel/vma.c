@@ -138,7 +138,9 @@ static int drop_page(u64 *pte, u64 va, void *arg)
 
 void vm_zap(struct mm *mm, u64 start, u64 end)
 {
+    pv_lazy_begin();
     pte_walk(mm, start, end, drop_page, NULL);
+    pv_lazy_end();
     tlb_flush_range(start, end);
 }
 
@@ -185,6 +187,7 @@ void mm_put(struct mm *mm)
 
     if (--mm->refs)
         return;
+    pv_tables_retire(mm->pml4);
     while ((v = mm->vmas)) {
         pte_walk(mm, v->start, v->end, drop_page, NULL);
         mm->vmas = v->next;
@@ -204,14 +207,14 @@ struct fork_walk {
 static int share_page(u64 *pte, u64 va, void *arg)
 {
     struct fork_walk *w = arg;
-    u64 *to = pte_get(w->to, va, true);
+    u64 *to = pte_get(w->to, va, true), entry = *pte;
 
     if (!to)
         return -ENOMEM;
-    if (!w->shared && (*pte & PTE_W))
-        pv_set_pte(pte, *pte & ~PTE_W);
-    page_ref(pte_page(*pte));
-    pv_set_pte(to, *pte);
+    if (!w->shared && (entry & PTE_W))
+        pv_set_pte(pte, entry &= ~PTE_W);
+    page_ref(pte_page(entry));
+    pv_set_pte(to, entry);
     return 0;
 }
 
@@ -233,6 +236,7 @@ struct mm *mm_fork(struct mm *from)
     to->brk_start = from->brk_start;
     to->brk = from->brk;
     tail = &to->vmas;
+    pv_lazy_begin();
     for (const struct vma *v = from->vmas; v && !r; v = v->next) {
         *tail = vma_copy(v);
         if (!*tail) {
@@ -243,6 +247,7 @@ struct mm *mm_fork(struct mm *from)
         r = fork_vma(from, to, *tail);
         tail = &(*tail)->next;
     }
+    pv_lazy_end();
     tlb_flush(); /* the parent has lost its write permissions */
     if (r) {
         mm_put(to);

@@ -100,6 +100,12 @@ struct engine_ops {
 
     /* Brings counters up to date that somebody else keeps (the host's kernel). May be NULL: nobody else does. */
     void (*sync_stats)(struct engine *engine);
+
+    /*
+     * A kernel was loaded from this file, and nothing of it has run yet: for engines that prepare something for a
+     * kernel. -errno with why: the machine doesn't start. NULL: the engine has no use for it.
+     */
+    int (*kernel_loaded)(struct engine *engine, const char *file, struct reason *why);
 };
 
 /* All built-in engines, NULL-terminated, the default variant of each technique first. */

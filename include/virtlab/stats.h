@@ -23,6 +23,9 @@
     X(PT_WRITES, pt_writes, "traced writes to page tables")                                                      \
     X(BLOCKS_DECODED, blocks_decoded, "blocks decoded")                                                          \
     X(BLOCKS_TRANSLATED, blocks_translated, "hot blocks translated to host code")                                \
+    X(STATIC_BLOCKS, static_blocks, "blocks found in the ahead-of-time translation")                             \
+    X(DYNAMIC_BLOCKS, dynamic_blocks, "blocks that the ahead-of-time translation lacked")                        \
+    X(DYNAMIC_KERNEL_BLOCKS, dynamic_kernel_blocks, "of these, blocks of the kernel")                            \
     X(BLOCKS_CHAINED, blocks_chained, "direct links made between blocks")                                        \
     X(BLOCKS_INVALIDATED, blocks_invalidated, "blocks dropped because their code was written")                   \
     X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")                         \

@@ -114,6 +114,10 @@ def latencies(value):
     return {clean(name, NAME_LIMIT) or "?": sample(v) for name, v in _dict(value).items()}
 
 
+def counters(value):
+    return {clean(name, NAME_LIMIT) or "?": count(v) for name, v in _dict(value).items()}
+
+
 def engine_list(value):
     if not isinstance(value, list):
         raise ValueError("not a list")

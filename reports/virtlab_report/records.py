@@ -76,6 +76,9 @@ class Measurement:
     mips: float | None
     exits: dict
     latencies: dict
+    startup: Sample | None = None  # seconds until the region of interest began
+    memory_kb: Sample | None = None  # of the VMM's own
+    run_counters: dict = field(default_factory=dict)  # of the whole run
 
     @property
     def key(self):

@@ -14,6 +14,7 @@ from .fields import (
     Fields,
     clean,
     count,
+    counters,
     engine_list,
     exits,
     is_text,
@@ -138,6 +139,9 @@ def _take_measurement(results, record, warn):
         mips=fields.optional("mips", positive, None),
         exits=fields.optional("exits", exits, {}),
         latencies=fields.optional("latencies", latencies, {}),
+        startup=fields.optional("startup", sample, None),
+        memory_kb=fields.optional("memory_kb", sample, None),
+        run_counters=fields.optional("run_counters", counters, {}),
     )
     _add(results, measurement, warn)
 

@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import crossover, kernel, nano, plot_crossover, plot_nano
+from . import crossover, kernel, nano, plot_crossover, plot_nano, translation
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ REPORTS = {
     "kernel": SuiteReport(kernel.build),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
     "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
+    "translation": SuiteReport(translation.build),
 }
 
 

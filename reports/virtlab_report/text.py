@@ -176,6 +176,34 @@ TEXTS = {
         "addresses; native is the same source as a program in user mode.",
         "zh": "引擎与参照在客户机内核中、以内核态、在内核地址上运行该循环；原生一列是同一源代码编译成的用户态程序。",
     },
+    # the suite translation
+    "translation.title": {
+        "en": "Interpretation, translation ahead of time and dynamic translation",
+        "zh": "解释执行、提前翻译与动态翻译",
+    },
+    "translation.comparison": {
+        "en": "Start-up, speed, memory and blocks: medians over {count} workloads that all engines ran",
+        "zh": "启动时间、速度、内存与代码块：所有引擎均成功运行的 {count} 个负载之中位数",
+    },
+    "translation.engine": {"en": "engine", "zh": "引擎"},
+    "translation.startup": {"en": "start-up", "zh": "启动"},
+    "translation.speed": {"en": "speed", "zh": "速度"},
+    "translation.memory": {"en": "memory", "zh": "内存"},
+    "translation.blocks_decoded": {"en": "blocks met", "zh": "遇到的代码块"},
+    "translation.static_blocks": {"en": "found in the translation", "zh": "译文中已有"},
+    "translation.dynamic_blocks": {"en": "missing there", "zh": "译文中没有"},
+    "translation.dynamic_kernel_blocks": {"en": "of these the kernel's", "zh": "其中属于内核"},
+    "translation.blocks_translated": {"en": "translated at run time", "zh": "运行时翻译"},
+    "translation.note": {
+        "en": "Start-up: from the start of `virtlab run` to the workload's first mark, the guest's boot "
+        "included (median, in brackets smallest and largest of all runs). Speed: geometric mean, as a "
+        "percentage of native. Memory: what the monitor itself holds at the end (RssAnon), without the "
+        "guest's RAM. Blocks: of the whole run, boot included. full/static:fresh translates the kernel at "
+        "every start, full/static loads the translation from its file.",
+        "zh": "启动：从 `virtlab run` 开始到负载的第一个标记，含客户机引导（中位数，括号内为所有运行的最小值与最大值）。"
+        "速度：几何平均，占原生的百分比。内存：结束时监控器自身占用的内存（RssAnon），不含客户机内存。"
+        "代码块：整个运行期间，含引导。full/static:fresh 每次启动都重新翻译内核，full/static 从文件载入译文。",
+    },
     # the suite nano
     "nano.title": {"en": "Nanobenchmarks of a kernel", "zh": "内核微操作基准"},
     "nano.cost": {"en": "Cost of one operation in {unit}", "zh": "单次操作的开销（{unit}）"},

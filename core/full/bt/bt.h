@@ -141,6 +141,8 @@ struct unit {
     struct stub stub[STUBS_MAX];
 };
 
+struct static_translation;
+
 struct bt {
     struct translator translator; /* first: what core/x86 knows */
     struct emitter code;
@@ -150,6 +152,7 @@ struct bt {
     ZydisDecoder decoder;
     struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
     struct unit unit;
+    struct static_translation *kept; /* full/static's: made ahead of time; else NULL */
     /* Routines at the code cache's start. */
     struct left (*enter)(struct cpu *cpu, const void *code);
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */

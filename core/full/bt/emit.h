@@ -22,7 +22,7 @@ struct relocation {
     const void *target; /* what it points to */
     bool distance;
 };
-#define RELOCATIONS_MAX 1024
+#define RELOCATIONS_MAX 4096
 struct relocations {
     unsigned count; /* more than RELOCATIONS_MAX: some were lost */
     struct relocation entry[RELOCATIONS_MAX];

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * direct.h - para/direct: a hypervisor for kernels that ask. Parts of core/para only; the interface with the guest is
+ * <virtlab/para.h>, which comes first in the reading.
+ *
+ * The guest's kernel runs in one world space (core/world/world.h), the kernel's space, where all RAM is mapped in the
+ * window; user code in one space for each address space. Whoever wants across leaves its own space by an exit, the
+ * hypervisor looks at what it wants, and enters the other space:
+ *
+ *   engine.c   the contract with the machine, birth and death
+ *   run.c      the loop: enter a space, look why it was left
+ *   traps.c    into the kernel (exceptions, interrupts, SYSCALL) and back from it (iret)
+ *   calls.c    hypercalls, found by number; io.c those that the machine answers
+ *   frames.c   what each frame of memory is: page or page table, counted
+ *   update.c   page-table entries: validated, written, and mirrored in the spaces
+ *   guest.c    access to what a guest's pointers point to
+ */
+#ifndef VIRTLAB_PARA_DIRECT_H
+#define VIRTLAB_PARA_DIRECT_H
+
+#include <virtlab/engine.h>
+#include <virtlab/para.h>
+
+#include "world/world.h"
+
+#define PARA_HOLE  UINT64_C(0x600000000000) /* the world's own pages: no page table of a guest reaches there */
+#define KERNEL_KEY UINT64_C(1)              /* world keys: the kernel's space, and user spaces by CR3 */
+
+/* What a frame is. Levels of page tables count from 1, as in Xen. */
+enum frame_type { FRAME_PAGE = 0, FRAME_L1 = 1, FRAME_L2, FRAME_L3, FRAME_L4, FRAME_HYPERVISOR };
+
+struct frame {
+    uint8_t type; /* enum frame_type */
+    bool pinned;
+    uint16_t slot;     /* of a table: the entry that refers to it, in frame `parent`, while `uses` is 1 */
+    uint32_t parent;   /* NO_PARENT: pinned only, or more than one */
+    uint32_t uses;     /* of a table: entries that refer to it, and 1 for a pin */
+    uint32_t writable; /* of a page: entries that map it writable, and grants: then it can't become a table */
+};
+#define NO_PARENT UINT32_MAX
+
+/* What the machine was asked and has not answered yet. */
+enum question { ASKED_NOTHING, ASKED_OUT, ASKED_IN, ASKED_STRING_IN };
+
+struct engine {
+    const struct engine_host *host;
+    struct world_pool *pool;
+    struct frame *frame;
+    uint64_t frames;
+
+    /* Given at the start of day. */
+    bool started;
+    struct para_start_info info;
+    struct para_shared *shared;
+    uint8_t *table_map;
+
+    /* The CPU. */
+    struct world_regs kernel, user; /* the one that doesn't run is stale, but for user's FPU and bases */
+    bool in_user;
+    uint64_t cr3; /* of the user space to run in, checked */
+    uint64_t handler[PARA_TRAPS];
+    struct pending_event event; /* to be delivered by the next run */
+    bool window_wanted;
+    bool kernel_mapped; /* the kernel's space holds the window */
+    bool halted;
+
+    enum question asked;
+    uint8_t io_data[VM_IO_MAX];
+    uint64_t io_buffer, io_size; /* ASKED_STRING_IN: where the data goes */
+
+    struct reason death; /* empty: alive */
+};
+
+/* run.c */
+void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget);
+/* The guest can't go on; the first reason is kept. */
+void direct_die(struct engine *e, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* traps.c */
+bool direct_can_inject(struct engine *e);
+/* Enters the kernel's handler of an exception or interrupt. */
+void trap_deliver(struct engine *e, unsigned vector, bool has_error, uint32_t error);
+void trap_syscall(struct engine *e); /* user code has executed SYSCALL */
+void trap_iret(struct engine *e);    /* PARA_CALL_IRET */
+
+/* calls.c: the kernel has asked, with kernel.gpr. True: the machine is to answer *exit. */
+bool calls_enter(struct engine *e, struct vm_exit *exit);
+
+/* io.c: calls that the machine answers: result < 0 is an error code and nothing was asked. */
+int64_t io_port(struct engine *e, const uint64_t *args, struct vm_exit *exit);
+int64_t io_string(struct engine *e, const uint64_t *args, struct vm_exit *exit);
+int64_t io_console(struct engine *e, const uint64_t *args, struct vm_exit *exit);
+int64_t io_shutdown(struct engine *e, const uint64_t *args, struct vm_exit *exit);
+void io_answered(struct engine *e, const struct vm_exit *exit); /* before the next entry */
+
+/* frames.c. Error codes of para.h, negative. */
+int frames_create(struct engine *e, struct reason *why);
+int frame_get_table(struct engine *e, uint64_t frame, unsigned level, uint32_t parent, uint16_t slot);
+void frame_put_table(struct engine *e, uint64_t frame);
+/* An entry of a table of this level is about to appear, or has disappeared: what it refers to is counted. */
+int entry_get(struct engine *e, unsigned level, uint64_t value, uint32_t table, uint16_t slot);
+void entry_put(struct engine *e, unsigned level, uint64_t value);
+/* The rights with which the kernel may see a frame in the window: PROT_... */
+int frame_window_rights(const struct engine *e, uint64_t frame);
+
+/* update.c */
+int64_t update_list(struct engine *e, const uint64_t *args);
+int64_t update_pin(struct engine *e, const uint64_t *args);
+int64_t update_unpin(struct engine *e, const uint64_t *args);
+bool update_is_root(const struct engine *e, uint64_t cr3); /* a pinned top-level table */
+/* A user page fault at `address`: true when the tables allow it, and the page is mapped now. Else the true error. */
+bool update_fault(struct engine *e, uint64_t address, uint32_t *error);
+struct world_space *update_kernel_space(struct engine *e, struct reason *why);
+struct world_space *update_user_space(struct engine *e, struct reason *why);
+
+/* guest.c: [va, va + len) in the window as the hypervisor's pointer, or NULL. `write`: only if the kernel may. */
+void *guest_at(const struct engine *e, uint64_t va, uint64_t len, bool write);
+
+/* Page-table entries (SDM 3, 4.5). */
+#define PTE_P       UINT64_C(0x001)
+#define PTE_W       UINT64_C(0x002)
+#define PTE_U       UINT64_C(0x004)
+#define PTE_PS      UINT64_C(0x080)
+#define PTE_NX      (UINT64_C(1) << 63)
+#define PTE_ADDRESS UINT64_C(0x000ffffffffff000)
+#define ENTRIES     512
+#define USER_SLOTS  128 /* of a top-level table: below the window */
+#define LOWER_HALF  UINT64_C(0x800000000000)
+
+#endif

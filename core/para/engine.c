@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * engine.c - para/direct behind the contract of engine.h: a paravirtual kernel's own code on the CPU, untranslated.
+ *
+ * Read direct.h first, then run.c.
+ */
+#include "para/direct.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPACES 64 /* processes' address spaces kept at a time */
+
+static int probe(struct reason *why)
+{
+    return world_probe(why);
+}
+
+static void destroy(struct engine *e)
+{
+    if (!e)
+        return;
+    world_destroy(e->pool);
+    free(e->frame);
+    free(e);
+}
+
+static struct engine *create(const struct engine_host *host, struct reason *why)
+{
+    struct world_options options = {
+        .ram_fd = host->ram->fd, .ram_size = host->ram->size, .hole = PARA_HOLE, .max_spaces = SPACES};
+    struct engine *e = calloc(1, sizeof *e);
+
+    if (!e) {
+        fail(why, ENOMEM, "para/direct: out of memory");
+        return NULL;
+    }
+    e->host = host;
+    e->pool = world_create(&options, why);
+    if (!e->pool || frames_create(e, why)) {
+        destroy(e);
+        return NULL;
+    }
+    return e;
+}
+
+/* The hypercall page: a stub a call. RAX, R11 and RCX, which SYSCALL and its number take, are saved for IRET. */
+static void write_stubs(uint8_t *page)
+{
+    static const uint8_t push[] = {0x51, 0x41, 0x53, 0x50}; /* push %rcx; push %r11; push %rax */
+    static const uint8_t call[] = {0x0f, 0x05, 0xc3};       /* syscall; ret */
+
+    memset(page, 0xcc, PAGE_SIZE);
+    for (uint32_t i = 0; i < PARA_CALL_COUNT; i++) {
+        uint8_t *at = page + (size_t)i * PARA_STUB_SIZE;
+
+        if (i == PARA_CALL_IRET) {
+            memcpy(at, push, sizeof push);
+            at += sizeof push;
+        }
+        *at++ = 0xb8; /* mov $i, %eax */
+        memcpy(at, &i, sizeof i);
+        memcpy(at + sizeof i, call, sizeof call);
+    }
+}
+
+static bool good_page(const struct engine *e, uint64_t at)
+{
+    return at && !(at & ~PAGE_MASK) && at < e->host->ram->size;
+}
+
+static int read_start_info(struct engine *e, uint64_t at, struct reason *why)
+{
+    const struct ram *ram = e->host->ram;
+    const struct para_start_info *info = ram_at(ram, gpa(at), sizeof *info);
+
+    if (!info || info->magic != PARA_MAGIC || info->version != PARA_VERSION)
+        return fail(why, EINVAL, "para/direct: runs paravirtual kernels only (kernel-pv.elf), and this is none");
+    e->info = *info;
+    if (!good_page(e, info->shared) || !good_page(e, info->hypercall_page) || !good_page(e, info->table_map) ||
+        info->table_map_size < e->frames / 8 || !ram_at(ram, gpa(info->table_map), info->table_map_size))
+        return fail(why, EINVAL, "para/direct: the start info at 0x%llx names impossible pages",
+                    (unsigned long long)at);
+    e->shared = ram_at(ram, gpa(info->shared), PAGE_SIZE);
+    e->table_map = ram_at(ram, gpa(info->table_map), info->table_map_size);
+    return 0;
+}
+
+static void claim(struct engine *e, uint64_t at, uint64_t size)
+{
+    for (uint64_t frame = at >> PAGE_SHIFT; frame <= (at + size - 1) >> PAGE_SHIFT; frame++)
+        e->frame[frame].type = FRAME_HYPERVISOR;
+}
+
+/* The start of day (core/machine/load_para.c has put it into RAM): the only state that can be loaded from outside. */
+static int set_state(struct engine *e, const struct cpu_state *state, struct reason *why)
+{
+    int err = e->started ? fail(why, EINVAL, "para/direct: a running guest's state can't be replaced")
+                         : read_start_info(e, state->gpr[RSI], why);
+    const uint32_t mxcsr = 0x1f80, mxcsr_mask = 0xffff;
+    const uint16_t fcw = 0x37f;
+
+    if (err)
+        return err;
+    memset(e->shared, 0, sizeof *e->shared);
+    memset(e->table_map, 0, e->info.table_map_size);
+    write_stubs(ram_at(e->host->ram, gpa(e->info.hypercall_page), PAGE_SIZE));
+    claim(e, e->info.shared, PAGE_SIZE);
+    claim(e, e->info.hypercall_page, PAGE_SIZE);
+    claim(e, e->info.table_map, e->info.table_map_size);
+    memcpy(e->shared->fpu, &fcw, sizeof fcw);
+    memcpy(e->shared->fpu + 24, &mxcsr, sizeof mxcsr);
+    memcpy(e->shared->fpu + 28, &mxcsr_mask, sizeof mxcsr_mask);
+    memcpy(e->user.xsave, e->shared->fpu, sizeof e->user.fxsave);
+    memcpy(e->kernel.xsave, e->shared->fpu, sizeof e->kernel.fxsave);
+    e->shared->masked = 1;
+    memcpy(e->kernel.gpr, state->gpr, sizeof e->kernel.gpr);
+    e->kernel.rip = state->rip;
+    e->kernel.rflags = FLAG_ONE;
+    e->started = true;
+    return 0;
+}
+
+/* What of a CPU a paravirtual guest has; descriptor tables and control registers are the hypervisor's. */
+static void get_state(struct engine *e, struct cpu_state *state)
+{
+    const struct world_regs *regs = e->in_user ? &e->user : &e->kernel;
+    bool interrupts = e->started && (e->in_user || !e->shared->masked);
+
+    cpu_state_reset(state);
+    memcpy(state->gpr, regs->gpr, sizeof state->gpr);
+    state->rip = regs->rip;
+    state->rflags = regs->rflags | (interrupts ? FLAG_IF : 0);
+    state->seg[SEG_CS].selector = e->in_user ? PARA_USER_CS : PARA_KERNEL_CS;
+    state->seg[SEG_FS].base = regs->fs_base;
+    state->seg[SEG_GS].base = regs->gs_base;
+    state->cr2 = e->started ? e->shared->cr2 : 0;
+    state->cr3 = e->cr3;
+    state->event = e->event;
+}
+
+static bool can_inject(struct engine *e)
+{
+    return e->started && direct_can_inject(e);
+}
+
+static void inject(struct engine *e, uint8_t vector)
+{
+    e->event = (struct pending_event){.valid = true, .vector = vector, .type = EVENT_EXTERNAL};
+}
+
+static void request_window(struct engine *e, bool wanted)
+{
+    e->window_wanted = wanted;
+    if (e->started)
+        e->shared->pending = wanted;
+}
+
+static void kick(struct engine *e)
+{
+    world_kick(e->pool);
+}
+
+/* Nothing of RAM is decoded or cached here. */
+static void ram_written(struct engine *e, gpa_t at, uint64_t len)
+{
+    (void)e, (void)at, (void)len;
+}
+
+const struct engine_ops para_direct = {
+    .abi = ENGINE_ABI,
+    .name = "para/direct",
+    .technique = "para",
+    .text = "paravirtualization: the guest's kernel runs on the CPU as it is, and asks for the rest",
+    .capabilities = ENGINE_PARAVIRTUAL,
+    .counters = COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(TRUE_FAULTS) |
+                COUNTER_BIT(PT_WRITES) | COUNTER_BIT(HYPERCALLS) | COUNTER_BIT(HYPERCALL_ENTRIES) |
+                COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS),
+    .probe = probe,
+    .create = create,
+    .destroy = destroy,
+    .run = direct_run,
+    .get_state = get_state,
+    .set_state = set_state,
+    .can_inject = can_inject,
+    .inject = inject,
+    .request_window = request_window,
+    .kick = kick,
+    .ram_written = ram_written,
+};

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * run.c - the loop: enter the space of whoever is to run, user or kernel, and look why it was left.
+ *
+ * What a space reports is what the guest made of it: every value is a claim. Nothing here trusts one further than to
+ * hand it back to the guest.
+ *
+ * Next: traps.c.
+ */
+#include "para/direct.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void direct_die(struct engine *e, const char *format, ...)
+{
+    va_list args;
+
+    if (e->death.text[0])
+        return;
+    va_start(args, format);
+    vsnprintf(e->death.text, sizeof e->death.text, format, args);
+    va_end(args);
+}
+
+/* Does this exception push an error code (SDM 3, table 6-1)? */
+static bool has_error(unsigned vector)
+{
+    return vector == VEC_DF || (vector >= VEC_TS && vector <= VEC_PF) || vector == VEC_AC || vector == 21;
+}
+
+static void deliver_exception(struct engine *e, unsigned vector, uint32_t error, uint64_t address)
+{
+    COUNT(e->host->stats, EXCEPTIONS);
+    if (vector == VEC_PF) {
+        COUNT(e->host->stats, TRUE_FAULTS);
+        COUNT_TAKEN(e->host->stats, TRUE_FAULT);
+        e->shared->cr2 = address;
+    } else {
+        COUNT_TAKEN(e->host->stats, EXCEPTION);
+    }
+    trap_deliver(e, vector, has_error(vector), error);
+}
+
+/* A selector of the host's in an error code means nothing to the guest. */
+static uint32_t guests_error(const struct world_exit *exit)
+{
+    return exit->vector == VEC_PF ? exit->error : 0;
+}
+
+static void user_exception(struct engine *e, const struct world_exit *exit)
+{
+    uint32_t error = guests_error(exit);
+
+    if (exit->vector == VEC_PF && exit->address < LOWER_HALF && exit->address >= PARA_USER_MIN) {
+        if (update_fault(e, exit->address, &error)) {
+            COUNT(e->host->stats, HIDDEN_FAULTS);
+            COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
+            return;
+        }
+    } else if (exit->vector == VEC_PF) {
+        /* Nothing of the guest's can be mapped there, whatever its tables say: no kernel could help that access. */
+        error = (error & (PF_WRITE | PF_FETCH)) | PF_USER | PF_PRESENT;
+        if (exit->address >= LOWER_HALF) {
+            deliver_exception(e, VEC_GP, 0, 0);
+            return;
+        }
+    }
+    deliver_exception(e, exit->vector, error, exit->address);
+}
+
+static void user_exit(struct engine *e, const struct world_exit *exit)
+{
+    if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF)
+        trap_syscall(e);
+    else if (exit->kind == WORLD_EXIT_SYSCALL)
+        deliver_exception(e, VEC_GP, 0, 0); /* a gate that this machine hasn't */
+    else
+        user_exception(e, exit);
+}
+
+static bool kernel_exit(struct engine *e, const struct world_exit *exit, struct vm_exit *out)
+{
+    if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL)
+        return calls_enter(e, out);
+    deliver_exception(e, exit->kind == WORLD_EXIT_SYSCALL ? VEC_GP : exit->vector, guests_error(exit), exit->address);
+    return false;
+}
+
+/* Enters the guest once. True: *out is for the machine. */
+static bool step(struct engine *e, struct vm_exit *out)
+{
+    struct reason why = {""};
+    struct world_exit exit;
+    bool user = e->in_user;
+    struct world_space *space = user ? update_user_space(e, &why) : update_kernel_space(e, &why);
+    int err = space ? world_run(space, user ? &e->user : &e->kernel, &exit, &why) : -EIO;
+
+    if (err == -EINVAL && user) { /* an address that user code can't have jumped to by itself */
+        deliver_exception(e, VEC_GP, 0, 0);
+        return false;
+    }
+    if (err == -ENOMEM || (err == -EIO && user && space))
+        return false; /* the space is empty now, and fills again */
+    if (err) {
+        direct_die(e, "%s", why.text);
+        return false;
+    }
+    if (exit.kind == WORLD_EXIT_LOST_PAGE) {
+        out->kind = VM_EXIT_ERROR;
+        fail(&out->why, ENOMEM, "para/direct: the host has no memory left for guest RAM");
+        return true;
+    }
+    if (exit.kind == WORLD_EXIT_KICKED) {
+        COUNT_TAKEN(e->host->stats, INTERRUPTED);
+        out->kind = VM_EXIT_INTERRUPTED;
+        return true;
+    }
+    if (!user)
+        return kernel_exit(e, &exit, out);
+    user_exit(e, &exit);
+    return false;
+}
+
+/* The interrupt window that the machine waits for is open. */
+static bool window_opens(struct engine *e, struct vm_exit *out)
+{
+    if (!e->window_wanted || !direct_can_inject(e))
+        return false;
+    out->kind = VM_EXIT_WINDOW;
+    return true;
+}
+
+static void deliver_pending(struct engine *e)
+{
+    if (!e->event.valid)
+        return;
+    e->event.valid = false;
+    COUNT(e->host->stats, INTERRUPTS);
+    COUNT_TAKEN(e->host->stats, EXTERNAL_INTERRUPT);
+    trap_deliver(e, e->event.vector, false, 0);
+}
+
+void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
+{
+    bool ready = false;
+
+    (void)budget;
+    if (!e->started)
+        direct_die(e, "para/direct: nothing is loaded");
+    io_answered(e, exit);
+    exit->why = (struct reason){""};
+    if (!e->death.text[0])
+        deliver_pending(e);
+    while (!ready && !e->death.text[0])
+        ready = window_opens(e, exit) || step(e, exit);
+    if (!ready) {
+        exit->kind = VM_EXIT_DEATH;
+        exit->why = e->death;
+    }
+}

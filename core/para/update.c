@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * update.c - page-table entries: the guest asks, they are validated (frames.c), written, and the user spaces follow.
+ *
+ * The host's page tables are what the CPU uses; a world space mirrors a guest's tables there. It is filled when user
+ * code touches a page that the tables allow (and its neighbours along with it), or at once when an entry is written
+ * while its space exists. It is emptied where an entry goes. Where an entry's address can't be told, because a table is
+ * referred to from several places, all spaces are emptied: rare, and right.
+ *
+ * The hypervisor sets no Accessed and Dirty bits: nobody here looks at them.
+ * Next: calls.c.
+ */
+#include "para/direct.h"
+
+#include <sys/mman.h>
+
+#define AROUND 16 /* pages mapped with the one that was touched; a power of two */
+
+static uint64_t *entry_at(const struct engine *e, uint64_t table, unsigned slot)
+{
+    return ram_at(e->host->ram, gpa((table << PAGE_SHIFT) + slot * 8), 8);
+}
+
+static unsigned slot_of(uint64_t va, unsigned level)
+{
+    return va >> (PAGE_SHIFT + 9 * (level - 1)) & (ENTRIES - 1);
+}
+
+/* ---- from an address to its entry ---- */
+
+struct walk {
+    uint64_t l1;     /* the lowest table's frame */
+    uint64_t rights; /* PTE_P, W, U as all levels above allow; PTE_NX as any forbids */
+};
+
+static bool walk(const struct engine *e, uint64_t cr3, uint64_t va, struct walk *walk)
+{
+    uint64_t table = cr3 >> PAGE_SHIFT;
+
+    *walk = (struct walk){.rights = PTE_P | PTE_W | PTE_U};
+    for (unsigned level = FRAME_L4; level > FRAME_L1; level--) {
+        uint64_t entry = *entry_at(e, table, slot_of(va, level));
+
+        if (!(entry & PTE_P))
+            return false;
+        walk->rights = (walk->rights & (entry | PTE_NX)) | (entry & PTE_NX);
+        table = (entry & PTE_ADDRESS) >> PAGE_SHIFT;
+    }
+    walk->l1 = table;
+    return true;
+}
+
+/* What user code may do by `entry`, reached with `above`: PROT_..., 0 for nothing. */
+static int user_rights(uint64_t above, uint64_t entry)
+{
+    uint64_t both = above & entry;
+
+    if (!(both & PTE_P) || !(both & PTE_U))
+        return 0;
+    return PROT_READ | (both & PTE_W ? PROT_WRITE : 0) | ((above | entry) & PTE_NX ? 0 : PROT_EXEC);
+}
+
+/*
+ * Mirrors one entry. Errors are left alone: after any, the page isn't mapped, and if it matters it is touched again.
+ */
+static int mirror(struct engine *e, struct world_space *space, uint64_t va, uint64_t above, uint64_t entry)
+{
+    int prot = user_rights(above, entry);
+    struct reason unused = {""};
+
+    if (!prot)
+        return world_unmap(space, gva(va), PAGE_SIZE, &unused);
+    COUNT(e->host->stats, SHADOW_FILLS);
+    return world_map(space, gva(va), entry & PTE_ADDRESS, PAGE_SIZE, prot, WORLD_POPULATE, &unused);
+}
+
+/* Maps what the tables allow around `va`, in its table only. */
+static int map_around(struct engine *e, struct world_space *space, uint64_t va, const struct walk *walk)
+{
+    uint64_t first = va & ~(AROUND * PAGE_SIZE - 1);
+    int err = mirror(e, space, va & PAGE_MASK, walk->rights, *entry_at(e, walk->l1, slot_of(va, 1)));
+
+    for (uint64_t at = first; at < first + AROUND * PAGE_SIZE && !err; at += PAGE_SIZE) {
+        uint64_t entry = *entry_at(e, walk->l1, slot_of(at, 1));
+
+        if (at != (va & PAGE_MASK) && user_rights(walk->rights, entry) && world_mappable(e->pool, gva(at), PAGE_SIZE))
+            err = mirror(e, space, at, walk->rights, entry);
+    }
+    return err;
+}
+
+bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
+{
+    int need = *error & PF_FETCH ? PROT_EXEC : *error & PF_WRITE ? PROT_WRITE : PROT_READ;
+    struct world_space *space = world_space_find(e->pool, e->cr3);
+    struct walk above;
+    uint64_t entry;
+
+    *error &= ~(PF_PRESENT | PF_RSVD);
+    *error |= PF_USER;
+    if (address >= PARA_WINDOW || !walk(e, e->cr3, address, &above))
+        return false;
+    entry = *entry_at(e, above.l1, slot_of(address, 1));
+    if (!(entry & PTE_P))
+        return false;
+    *error |= PF_PRESENT;
+    if (!(user_rights(above.rights, entry) & need) || !space)
+        return false;
+    return map_around(e, space, address, &above) == 0;
+}
+
+/* ---- from an entry to its address ---- */
+
+/* The one address space that a table belongs to, and the address that its first entry stands for. */
+static bool locate(const struct engine *e, uint64_t table, uint64_t *cr3, uint64_t *va)
+{
+    *va = 0;
+    for (unsigned level = e->frame[table].type; level < FRAME_L4; level++) {
+        const struct frame *frame = &e->frame[table];
+
+        if (frame->parent == NO_PARENT)
+            return false;
+        *va |= (uint64_t)frame->slot << (PAGE_SHIFT + 9 * level);
+        table = frame->parent;
+    }
+    *cr3 = table << PAGE_SHIFT;
+    return true;
+}
+
+static void empty_all_spaces(struct engine *e)
+{
+    for (uint64_t frame = 0; frame < e->frames; frame++) {
+        struct world_space *space =
+            e->frame[frame].type == FRAME_L4 ? world_space_find(e->pool, frame << PAGE_SHIFT) : NULL;
+
+        if (space && world_unmap_all(space, NULL))
+            continue; /* then it is lost, and will be made anew */
+    }
+}
+
+/* Entry `slot` of `table` has changed from `before`: no space may go on using the old one. */
+static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t before, uint64_t now)
+{
+    unsigned level = e->frame[table].type;
+    uint64_t cr3, va, span = PAGE_SIZE << (9 * (level - 1));
+    struct world_space *space;
+    struct walk above;
+
+    if (!((before | now) & PTE_P))
+        return;
+    if (!locate(e, table, &cr3, &va)) {
+        if (before & PTE_P)
+            empty_all_spaces(e);
+        return;
+    }
+    va += slot * span;
+    space = world_space_find(e->pool, cr3);
+    if (!space || !world_mappable(e->pool, gva(va), span))
+        return;
+    if (level > FRAME_L1) {
+        if (before & PTE_P && world_unmap(space, gva(va), span, NULL))
+            return;
+    } else if (walk(e, cr3, va, &above)) {
+        if (mirror(e, space, va, above.rights, now))
+            return;
+    }
+}
+
+/* ---- the calls ---- */
+
+static int update_entry(struct engine *e, uint64_t at, uint64_t value)
+{
+    uint64_t table = at >> PAGE_SHIFT, before;
+    unsigned slot = (unsigned)(at & ~PAGE_MASK) / 8, level;
+    uint64_t *entry;
+    int err;
+
+    if (at % 8 || table >= e->frames)
+        return -PARA_EINVAL;
+    level = e->frame[table].type;
+    if (level < FRAME_L1 || level > FRAME_L4)
+        return -PARA_EINVAL;
+    entry = entry_at(e, table, slot);
+    before = *entry;
+    err = entry_get(e, level, value, (uint32_t)table, (uint16_t)slot);
+    if (err)
+        return err;
+    *entry = value;
+    follow(e, table, slot, before, value);
+    entry_put(e, level, before);
+    return 0;
+}
+
+int64_t update_list(struct engine *e, const uint64_t *args)
+{
+    uint64_t count = args[1];
+    const struct para_mmu_update *list;
+
+    if (count > PARA_LIST_MAX)
+        return -PARA_EINVAL;
+    list = guest_at(e, args[0], count * sizeof *list, false);
+    if (!list && count)
+        return -PARA_EFAULT;
+    e->shared->done = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        const volatile struct para_mmu_update *update = &list[i]; /* the guest's: each word is read once */
+        int err = update_entry(e, update->entry, update->value);
+
+        COUNT(e->host->stats, HYPERCALL_ENTRIES);
+        COUNT(e->host->stats, PT_WRITES);
+        if (err)
+            return err;
+        e->shared->done = i + 1;
+    }
+    return 0;
+}
+
+int64_t update_pin(struct engine *e, const uint64_t *args)
+{
+    uint64_t frame = args[0] >> PAGE_SHIFT;
+    int err;
+
+    if (args[0] & ~PAGE_MASK || frame >= e->frames || e->frame[frame].pinned)
+        return -PARA_EINVAL;
+    err = frame_get_table(e, frame, FRAME_L4, NO_PARENT, 0);
+    if (err)
+        return err;
+    e->frame[frame].pinned = true;
+    return 0;
+}
+
+int64_t update_unpin(struct engine *e, const uint64_t *args)
+{
+    uint64_t frame = args[0] >> PAGE_SHIFT;
+    struct world_space *space;
+
+    if (args[0] & ~PAGE_MASK || frame >= e->frames || !e->frame[frame].pinned)
+        return -PARA_EINVAL;
+    space = world_space_find(e->pool, args[0]);
+    if (space)
+        world_space_drop(space);
+    if (e->cr3 == args[0])
+        e->cr3 = 0;
+    e->frame[frame].pinned = false;
+    frame_put_table(e, frame);
+    return 0;
+}
+
+bool update_is_root(const struct engine *e, uint64_t cr3)
+{
+    uint64_t frame = cr3 >> PAGE_SHIFT;
+
+    return !(cr3 & ~PAGE_MASK) && frame < e->frames && e->frame[frame].pinned;
+}
+
+/* ---- the spaces ---- */
+
+/* Maps all RAM with the rights that frames have, run by run. */
+static int map_window(struct engine *e, struct world_space *space, struct reason *why)
+{
+    uint64_t first = 0, frame;
+    int err = 0;
+
+    for (frame = 1; frame <= e->frames && !err; frame++) {
+        int rights = frame_window_rights(e, first);
+
+        if (frame < e->frames && frame_window_rights(e, frame) == rights)
+            continue;
+        err = world_map(space, gva(PARA_WINDOW + (first << PAGE_SHIFT)), first << PAGE_SHIFT,
+                        (frame - first) << PAGE_SHIFT, rights, 0, why);
+        first = frame;
+    }
+    return err;
+}
+
+struct world_space *update_kernel_space(struct engine *e, struct reason *why)
+{
+    bool fresh;
+    struct world_space *space = world_space_get(e->pool, KERNEL_KEY, &fresh, why);
+
+    if (!space)
+        return NULL;
+    if (fresh)
+        world_space_near(space);
+    if (fresh || !e->kernel_mapped) {
+        if (map_window(e, space, why))
+            return NULL;
+        e->kernel_mapped = true;
+    }
+    return space;
+}
+
+struct world_space *update_user_space(struct engine *e, struct reason *why)
+{
+    bool fresh;
+
+    return world_space_get(e->pool, e->cr3, &fresh, why);
+}
