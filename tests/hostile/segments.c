@@ -76,8 +76,8 @@ void test_bases(void)
         UINT64_MAX,
         0xffff800000000000,
         0xffffffffff600000,
-        HOLE,
-        HOLE + 0x5000,
+        HOLE - 16,
+        HOLE - 0x1000,
     };
     for (size_t i = 0; i < sizeof bases / sizeof *bases; i++) {
         struct probe p = {.gpr = {[RCX] = bases[i]}};
