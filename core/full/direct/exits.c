@@ -32,7 +32,7 @@ static int trap(struct direct *d, uint64_t rip)
 static int system_call(struct direct *d, const struct world_exit *exit)
 {
     const uint64_t next = d->regs.rip;
-    if ((next & PAGE_MASK) == VSYSCALL_PAGE)
+    if ((next & PAGE_MASK) == VSYSCALL_PAGE || exit->in_hole) /* not by an instruction of the guest */
         return alone(d, next);
     if (exit->gate != WORLD_GATE_SYSCALL || !(d->cpu->paging.efer & EFER_SCE))
         return alone(d, next - 2); /* INT 0x80, or #UD */
