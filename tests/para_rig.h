@@ -113,7 +113,7 @@ static inline struct call *rig_call(struct rig *rig, uint64_t number, uint64_t a
     return call;
 }
 
-static inline void rig_start(struct rig *rig)
+static inline void rig_start_with(struct rig *rig, const char *drive)
 {
     const struct para_start_info info = {.magic = PARA_MAGIC,
                                          .version = PARA_VERSION,
@@ -126,7 +126,7 @@ static inline void rig_start(struct rig *rig)
     struct reason why = {""};
     struct cpu_state state;
 
-    *rig = (struct rig){.host = {.tsc = rig_tsc, .tsc_hz = 1000000000}};
+    *rig = (struct rig){.host = {.tsc = rig_tsc, .tsc_hz = 1000000000, .drive = drive}};
     CHECK_FATAL(ram_create(&rig->ram, PA(F_COUNT), &why) == 0);
     rig->host.ram = &rig->ram;
     rig->host.stats = &rig->stats;
@@ -148,6 +148,11 @@ static inline void rig_start(struct rig *rig)
     CHECK_FATAL(para_direct.set_state(rig->engine, &state, &why) == 0);
     rig->engine->shared->kernel_stack = VA(F_STACK + 1);
     rig->exit.kind = VM_EXIT_INTERRUPTED;
+}
+
+static inline void rig_start(struct rig *rig)
+{
+    rig_start_with(rig, NULL);
 }
 
 /* Runs the calls of the list until the guest has shut down or is dead; port I/O reads as ones. */

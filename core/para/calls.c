@@ -17,8 +17,8 @@ static int64_t call_version(struct engine *e, const uint64_t *args)
 
 static int64_t call_features(struct engine *e, const uint64_t *args)
 {
-    (void)e, (void)args;
-    return PARA_FEATURE_BATCH;
+    (void)args;
+    return e->features;
 }
 
 static int64_t call_flush(struct engine *e, const uint64_t *args)
@@ -66,6 +66,7 @@ static call_fn *const at_once[PARA_CALL_COUNT] = {
     [PARA_CALL_VERSION] = call_version, [PARA_CALL_FEATURES] = call_features,   [PARA_CALL_MMU_UPDATE] = update_list,
     [PARA_CALL_PIN] = update_pin,       [PARA_CALL_UNPIN] = update_unpin,       [PARA_CALL_FLUSH] = call_flush,
     [PARA_CALL_SET_CR3] = call_set_cr3, [PARA_CALL_SET_TRAPS] = call_set_traps, [PARA_CALL_SET_STACK] = call_set_stack,
+    [PARA_CALL_GRANT] = grant_call,
 };
 
 static int64_t call_multicall(struct engine *e, const uint64_t *args)
@@ -104,6 +105,12 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     case PARA_CALL_IO_STRING: result = io_string(e, args, exit); break;
     case PARA_CALL_CONSOLE: result = io_console(e, args, exit); break;
     case PARA_CALL_SHUTDOWN: result = io_shutdown(e, args, exit); break;
+    case PARA_CALL_EVENT: /* having waited, the machine looks after its devices, too */
+        *exit = (struct vm_exit){.kind = VM_EXIT_INTERRUPTED};
+        result = block_event(e, args);
+        if (args[0] != PARA_EVENT_POLL)
+            return result;
+        break;
     case PARA_CALL_BLOCK:
         e->shared->masked = 0;
         COUNT_TAKEN(e->host->stats, HLT);

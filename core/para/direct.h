@@ -13,11 +13,13 @@
  *   calls.c    hypercalls, found by number; io.c those that the machine answers
  *   frames.c   what each frame of memory is: page or page table, counted
  *   update.c   page-table entries: validated, written, and mirrored in the spaces
+ *   grant.c    pages that a driver domain may use; block.c and backend.c the disk in one
  *   guest.c    access to what a guest's pointers point to
  */
 #ifndef VIRTLAB_PARA_DIRECT_H
 #define VIRTLAB_PARA_DIRECT_H
 
+#include <stdatomic.h>
 #include <virtlab/engine.h>
 #include <virtlab/para.h>
 
@@ -38,6 +40,13 @@ struct frame {
     uint32_t writable; /* of a page: entries that map it writable, and grants: then it can't become a table */
 };
 #define NO_PARENT UINT32_MAX
+
+/* A page that a driver domain may be given, or take, the contents of. */
+struct grant {
+    bool used, read_only;
+    uint32_t frame;
+    uint32_t busy; /* requests on their way */
+};
 
 /* What the machine was asked and has not answered yet. */
 enum question { ASKED_NOTHING, ASKED_OUT, ASKED_IN, ASKED_STRING_IN };
@@ -62,11 +71,14 @@ struct engine {
     struct pending_event event; /* to be delivered by the next run */
     bool window_wanted;
     bool kernel_mapped; /* the kernel's space holds the window */
-    bool halted;
-
     enum question asked;
     uint8_t io_data[VM_IO_MAX];
     uint64_t io_buffer, io_size; /* ASKED_STRING_IN: where the data goes */
+
+    unsigned features; /* PARA_FEATURE_... */
+    struct grant grant[PARA_GRANTS_MAX];
+    struct disk *disk;  /* NULL: none, or not bound yet */
+    atomic_bool kicked; /* somebody wants run() to come back */
 
     struct reason death; /* empty: alive */
 };
@@ -102,6 +114,17 @@ int entry_get(struct engine *e, unsigned level, uint64_t value, uint32_t table, 
 void entry_put(struct engine *e, unsigned level, uint64_t value);
 /* The rights with which the kernel may see a frame in the window: PROT_... */
 int frame_window_rights(const struct engine *e, uint64_t frame);
+
+/* grant.c */
+int64_t grant_call(struct engine *e, const uint64_t *args);
+/* The grant of this reference, or NULL. */
+struct grant *grant_find(struct engine *e, uint64_t reference);
+
+/* block.c: the disk's ring, between the guest and the driver domain (backend.h). */
+int64_t block_event(struct engine *e, const uint64_t *args); /* PARA_CALL_EVENT */
+void block_poll(struct engine *e);                           /* takes what the driver domain has done */
+void block_destroy(struct engine *e);
+struct backend *block_backend(struct engine *e); /* for tests: NULL without a disk */
 
 /* update.c */
 int64_t update_list(struct engine *e, const uint64_t *args);

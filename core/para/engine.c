@@ -21,6 +21,7 @@ static void destroy(struct engine *e)
 {
     if (!e)
         return;
+    block_destroy(e);
     world_destroy(e->pool);
     free(e->frame);
     free(e);
@@ -37,6 +38,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         return NULL;
     }
     e->host = host;
+    e->features = PARA_FEATURE_BATCH | PARA_FEATURE_ASYNC;
     e->pool = world_create(&options, why);
     if (!e->pool || frames_create(e, why)) {
         destroy(e);
@@ -159,6 +161,7 @@ static void request_window(struct engine *e, bool wanted)
 
 static void kick(struct engine *e)
 {
+    atomic_store(&e->kicked, true);
     world_kick(e->pool);
 }
 

@@ -142,6 +142,23 @@ static void deliver_pending(struct engine *e)
     trap_deliver(e, e->event.vector, false, 0);
 }
 
+/* Event channels come like an interrupt. */
+static void deliver_events(struct engine *e)
+{
+    struct para_shared *shared = e->shared;
+
+    if (e->disk)
+        block_poll(e);
+    if (!e->handler[PARA_TRAP_EVENT] || !(shared->event_pending & ~shared->event_mask))
+        return;
+    if (direct_can_inject(e)) {
+        COUNT(e->host->stats, INTERRUPTS);
+        trap_deliver(e, PARA_TRAP_EVENT, false, 0);
+    } else {
+        shared->pending = 1;
+    }
+}
+
 void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
 {
     bool ready = false;
@@ -149,12 +166,15 @@ void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
     (void)budget;
     if (!e->started)
         direct_die(e, "para/direct: nothing is loaded");
+    atomic_store(&e->kicked, false);
     io_answered(e, exit);
     exit->why = (struct reason){""};
     if (!e->death.text[0])
         deliver_pending(e);
-    while (!ready && !e->death.text[0])
+    while (!ready && !e->death.text[0]) {
+        deliver_events(e);
         ready = window_opens(e, exit) || step(e, exit);
+    }
     if (!ready) {
         exit->kind = VM_EXIT_DEATH;
         exit->why = e->death;

@@ -73,8 +73,8 @@
 #define PARA_CALL_YIELD       13  /* lets the hypervisor look after its devices */
 #define PARA_CALL_SET_TIMER   14  /* (ns): PARA_VIRQ_TIMER at that time of the guest's clock; 0: never */
 #define PARA_CALL_CONSOLE     15  /* (PARA_CONSOLE_WRITE, buffer, size), at most a page */
-#define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b) */
-#define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b) */
+#define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b): event channels */
+#define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b): pages for a driver domain */
 #define PARA_CALL_IO          18  /* (port, size in bytes 1 2 4, PARA_IO_IN or PARA_IO_OUT, value): the platform's devices */
 #define PARA_CALL_IO_STRING   19  /* (port, size, direction, buffer, elements): REP INS and OUTS, at most a page */
 #define PARA_CALL_SHUTDOWN    20  /* (status) */
@@ -86,6 +86,8 @@
 #define PARA_EPERM   1
 #define PARA_EFAULT 14  /* a pointer leaves the window, or may not be written */
 #define PARA_EBUSY  16
+#define PARA_ENODEV 19
+#define PARA_EIO     5
 #define PARA_EINVAL 22
 #define PARA_ENOSYS 38
 
@@ -98,8 +100,26 @@
 #define PARA_CONSOLE_WRITE 0
 /* clang-format on */
 
+/* clang-format off */
+/* Event channels: a port is a bit of shared->event_pending. Set and not masked in shared->event_mask, it is delivered as
+   an interrupt to the handler of PARA_TRAP_EVENT, if there is one; the handler clears the bit. */
+#define PARA_EVENT_BIND_DISK 0 /* (a grant of the ring's page): -> port; -PARA_ENODEV without a disk */
+#define PARA_EVENT_SEND      1 /* (port): there are new requests. Without PARA_FEATURE_ASYNC comes back when they are done */
+#define PARA_EVENT_POLL      2 /* (port): waits until its bit is set, and clears it; may come back early */
+#define PARA_EVENT_UNBIND    3 /* (port) */
+#define PARA_PORT_DISK       1
+#define PARA_PORTS           64
+
+#define PARA_GRANT_SHARE  0 /* (frame's address, PARA_GRANT_READ_ONLY or 0): -> reference. While it is shared, a page can't
+                               become a page table */
+#define PARA_GRANT_REVOKE 1 /* (reference); -PARA_EBUSY while a request uses it */
+#define PARA_GRANT_READ_ONLY 1
+#define PARA_GRANTS_MAX   256
+/* clang-format on */
+
+#define PARA_TRAP_EVENT   257 /* the vector of event channels */
 #define PARA_TRAP_SYSCALL 256 /* the vector, for SET_TRAPS, of the SYSCALL instruction */
-#define PARA_TRAPS        257
+#define PARA_TRAPS        258
 
 #define PARA_FPU_SIZE 2688 /* XSAVE area, standard format, up to AVX-512 */
 
@@ -157,8 +177,38 @@ struct para_mmu_update {
 };
 
 struct para_trap {
-    uint64_t vector;  /* 0..255, or PARA_TRAP_SYSCALL */
+    uint64_t vector;  /* 0..255, PARA_TRAP_SYSCALL or PARA_TRAP_EVENT */
     uint64_t handler; /* in the window; 0: none */
+};
+
+/* The disk's ring, one granted page. Producers' indices run freely; entry i is i modulo PARA_RING. */
+#define PARA_RING          32
+#define PARA_BLOCK_READ    0
+#define PARA_BLOCK_WRITE   1
+#define PARA_BLOCK_FLUSH   2 /* answered when all writes answered before are on the disk's medium */
+#define PARA_BLOCK_SECTORS 8 /* of 512 bytes, in a request: what fits a page */
+
+struct para_block_request {
+    uint64_t id; /* returned with the response */
+    uint64_t sector;
+    uint16_t operation, first, count, pad; /* sectors `first` to first + count of the granted page */
+    uint32_t grant;
+    uint32_t pad2;
+};
+
+struct para_block_response {
+    uint64_t id;
+    int64_t status; /* 0 or an error code, negative */
+};
+
+struct para_block_ring {
+    uint32_t request_produced;  /* by the guest */
+    uint32_t response_consumed; /* by the guest */
+    uint32_t response_produced; /* by the hypervisor */
+    uint32_t pad;
+    uint64_t sectors; /* of the disk, by the hypervisor */
+    struct para_block_request request[PARA_RING];
+    struct para_block_response response[PARA_RING];
 };
 #endif
 
