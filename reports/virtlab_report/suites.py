@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import kernel, nano, plot_nano, translation
+from . import kernel, nano, plot_nano, roundtrip, translation
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class SuiteReport:
 REPORTS = {
     "kernel": SuiteReport(kernel.build),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
+    "roundtrip": SuiteReport(roundtrip.build),
     "translation": SuiteReport(translation.build),
 }
 

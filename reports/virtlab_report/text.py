@@ -229,6 +229,15 @@ TEXTS = {
         "zh": "标有（2006，周期）的列：{source}。机器：{machine}。~：由正文推算。",
     },
     # pictures
+    # the suite roundtrip
+    "roundtrip.title": {"en": "Round trips between kernel and hypervisor", "zh": "内核与虚拟机监控器之间的往返"},
+    "roundtrip.cost": {"en": "One operation in microseconds", "zh": "单次操作（微秒）"},
+    "roundtrip.paper": {"en": "KVM", "zh": "KVM"},
+    "roundtrip.2023": {"en": "(2023, the paper's machine)", "zh": "（2023，论文的机器）"},
+    "roundtrip.note": {
+        "en": "Published figures: {source}. Their machine is another one: compare the shape.",
+        "zh": "已发表数据：{source}。机器不同，只比较形状。",
+    },
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
