@@ -22,11 +22,12 @@ enum {
     F_CALLS,
     F_CODE,
     F_STACK,
-    F_LIST,       /* the calls to make; 4 pages */
-    F_DATA = 16,  /* lists for mmu_update and the like */
-    F_USER,       /* user code */
-    F_L4 = 32,    /* a tree of tables that maps frame F_USER at USER_VA: L4, L3, L2, L1 */
-    F_FREE = 64,  /* pages that are nothing yet */
+    F_LIST,      /* the calls to make; 4 pages */
+    F_DATA = 16, /* lists for mmu_update and the like */
+    F_USER,      /* user code */
+    F_L4 = 32,   /* a tree of tables that maps frame F_USER at USER_VA: L4, L3, L2, L1 */
+    F_FREE = 64, /* pages that are nothing yet */
+    F_GATE = 400,
     F_COUNT = 512 /* of RAM */
 };
 
@@ -121,6 +122,7 @@ static inline void rig_start_with(struct rig *rig, const char *drive)
                                          .hypercall_page = PA(F_CALLS),
                                          .table_map = PA(F_MAP),
                                          .table_map_size = PAGE_SIZE,
+                                         .gate = PA(F_GATE),
                                          .frames = F_COUNT,
                                          .image_end = PA(F_DATA)};
     struct reason why = {""};
@@ -253,7 +255,8 @@ static inline bool space_holds(struct rig *rig, struct world_space *space, bool 
             uint64_t frame = offset >> PAGE_SHIFT;
 
             if (frame >= F_COUNT ||
-                (e->frame[frame].type != FRAME_PAGE && !(kernel && frame == e->info.shared >> PAGE_SHIFT))) {
+                (e->frame[frame].type != FRAME_PAGE && !(kernel && (frame == F_SHARED || frame == F_GATE + 1)) &&
+                 !(!kernel && frame == F_GATE + 2))) {
                 fprintf(stderr, "%s: frame %llu is writable at 0x%llx\n", kernel ? "kernel" : "user",
                         (unsigned long long)frame, start);
                 good = false;

@@ -27,6 +27,14 @@ static int64_t call_flush(struct engine *e, const uint64_t *args)
     return 0;
 }
 
+/* peer_end has fetched it, if it was to be fetched. */
+static int64_t call_fpu(struct engine *e, const uint64_t *args)
+{
+    (void)args;
+    e->shared->fpu_elsewhere = 0;
+    return 0;
+}
+
 static int64_t call_set_cr3(struct engine *e, const uint64_t *args)
 {
     if (args[0] && !update_is_root(e, args[0]))
@@ -63,10 +71,17 @@ static int64_t call_set_stack(struct engine *e, const uint64_t *args)
 }
 
 static call_fn *const at_once[PARA_CALL_COUNT] = {
-    [PARA_CALL_VERSION] = call_version, [PARA_CALL_FEATURES] = call_features,   [PARA_CALL_MMU_UPDATE] = update_list,
-    [PARA_CALL_PIN] = update_pin,       [PARA_CALL_UNPIN] = update_unpin,       [PARA_CALL_FLUSH] = call_flush,
-    [PARA_CALL_SET_CR3] = call_set_cr3, [PARA_CALL_SET_TRAPS] = call_set_traps, [PARA_CALL_SET_STACK] = call_set_stack,
+    [PARA_CALL_VERSION] = call_version,
+    [PARA_CALL_FEATURES] = call_features,
+    [PARA_CALL_MMU_UPDATE] = update_list,
+    [PARA_CALL_PIN] = update_pin,
+    [PARA_CALL_UNPIN] = update_unpin,
+    [PARA_CALL_FLUSH] = call_flush,
+    [PARA_CALL_SET_CR3] = call_set_cr3,
+    [PARA_CALL_SET_TRAPS] = call_set_traps,
+    [PARA_CALL_SET_STACK] = call_set_stack,
     [PARA_CALL_GRANT] = grant_call,
+    [PARA_CALL_FPU] = call_fpu,
 };
 
 static int64_t call_multicall(struct engine *e, const uint64_t *args)
@@ -128,6 +143,21 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     return result;
 }
 
+/* Calls that need user code to stand still, or its state. */
+static bool changes_user(uint64_t number)
+{
+    switch (number) {
+    case PARA_CALL_IRET:
+    case PARA_CALL_FPU:
+    case PARA_CALL_MULTICALL:
+    case PARA_CALL_MMU_UPDATE:
+    case PARA_CALL_PIN:
+    case PARA_CALL_UNPIN:
+    case PARA_CALL_GRANT: return true;
+    default: return false;
+    }
+}
+
 bool calls_enter(struct engine *e, struct vm_exit *exit)
 {
     struct world_regs *regs = &e->kernel;
@@ -136,6 +166,8 @@ bool calls_enter(struct engine *e, struct vm_exit *exit)
                               regs->gpr[R10], regs->gpr[R8],  regs->gpr[R9]};
     bool asked = false;
 
+    if (e->peer && changes_user(number))
+        peer_end(e, NULL);
     if (number == PARA_CALL_IRET) {
         trap_iret(e);
         return false;

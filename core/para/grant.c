@@ -27,6 +27,7 @@ static int64_t share(struct engine *e, uint64_t at, uint64_t flags)
     for (unsigned i = 0; i < PARA_GRANTS_MAX; i++) {
         if (e->grant[i].used)
             continue;
+        patch_drop(e, frame);
         e->frame[frame].writable++;
         e->grant[i] = (struct grant){.used = true, .read_only = flags & PARA_GRANT_READ_ONLY, .frame = (uint32_t)frame};
         return i;

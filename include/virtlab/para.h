@@ -29,7 +29,8 @@
  *   Back: jump (not call) to the stub of PARA_CALL_IRET with RSP at an IRET frame and all other registers as they are
  *   to be. It restores RIP, RSP, RFLAGS, and shared->masked (from the frame's IF). To user mode, it also loads the
  *   address space shared->cr3, the bases of FS and GS, and the FPU image; all of them were stored there when user code
- *   was last left. So a switch of tasks is stores to the shared page, and no exit.
+ *   was last left (the FPU image may be late: shared->fpu_elsewhere). A kernel that writes the image sets
+ *   shared->fpu_written. So a switch of tasks is stores to the shared page, and no exit.
  *
  * Interrupts. shared->masked is the virtual interrupt flag: 1 keeps interrupts away. Write it without a hypercall.
  * After writing 0, look at shared->pending: when it isn't 0, PARA_CALL_UNMASK takes what was kept back.
@@ -50,7 +51,8 @@
 #define PARA_USER_SS   0x23
 #define PARA_USER_CS   0x2b
 
-#define PARA_STUB_SIZE 32
+#define PARA_STUB_SIZE  32
+#define PARA_GATE_PAGES 35
 
 /* clang-format off */
 /* Calls. "list" is an array in the window, of at most PARA_LIST_MAX entries. */
@@ -78,7 +80,9 @@
 #define PARA_CALL_IO          18  /* (port, size in bytes 1 2 4, PARA_IO_IN or PARA_IO_OUT, value): the platform's devices */
 #define PARA_CALL_IO_STRING   19  /* (port, size, direction, buffer, elements): REP INS and OUTS, at most a page */
 #define PARA_CALL_SHUTDOWN    20  /* (status) */
-#define PARA_CALL_COUNT       21
+#define PARA_CALL_FPU         21  /* makes shared->fpu user code's state, when shared->fpu_elsewhere isn't 0 */
+#define PARA_CALL_PEER        22  /* the hypercall page's own: nobody came */
+#define PARA_CALL_COUNT       23
 
 #define PARA_LIST_MAX 1024
 
@@ -138,6 +142,7 @@ struct para_start_info {
     uint64_t table_map;      /* read-only: bit n of byte n/8 is set when frame n is a page table */
     uint64_t table_map_size; /* bytes */
     uint64_t frames;
+    uint64_t gate;      /* PARA_GATE_PAGES pages of the hypervisor's own */
     uint64_t image_end; /* what lies below is executable */
     uint64_t
         boot_info; /* command line, initrd, memory map: a PVH hvm_start_info (Xen, public/arch-x86/hvm/start_info.h) */
@@ -160,6 +165,8 @@ struct para_shared {
     uint64_t kernel_stack;
     uint64_t fs_base, gs_base; /* user code's */
     uint64_t done;             /* by the last MMU_UPDATE */
+    uint32_t fpu_written;      /* the kernel sets it when it has written `fpu` */
+    uint32_t fpu_elsewhere;    /* `fpu` is out of date; PARA_CALL_FPU fetches it */
     struct para_time time;
     uint64_t event_pending, event_mask; /* one bit a port */
     uint8_t fpu[PARA_FPU_SIZE]
