@@ -33,6 +33,7 @@
 #define CALL_SIZE 2
 #define JUMP_SIZE 5
 #define TRAP_BYTE 0xcc
+#define RET       0xc3
 #define NEXT_MIN  3 /* of the instruction that is moved */
 #define NO_FRAME  UINT64_MAX
 #define MOVED_AT  24 /* in a trampoline whose first instruction is NOP */
@@ -139,6 +140,11 @@ static uint8_t movable(const uint8_t *bytes, size_t size)
     ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
 
     ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+    if (bytes[0] == RET) { /* behind it nobody comes by, and where it is filled up nobody jumps to */
+        bool filled = !ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, bytes + 1, size - 1, &in, operands)) &&
+                      in.mnemonic == ZYDIS_MNEMONIC_NOP && in.length >= NEXT_MIN - 1;
+        return filled ? 1 : 0;
+    }
     if (ZYAN_FAILED(ZydisDecoderDecodeFull(&decoder, bytes, size, &in, operands)) || in.length < NEXT_MIN)
         return 0;
     if (in.attributes & ZYDIS_ATTRIB_IS_RELATIVE)
