@@ -86,7 +86,8 @@ struct rig {
     struct vm_exit exit;
     struct call *list;
     unsigned count;
-    int status; /* of the guest's shutdown; -1: it died, exit.why tells */
+    bool impatient; /* a kick ends it */
+    int status;     /* of the guest's shutdown; -1: it died, exit.why tells */
 };
 
 static inline uint64_t rig_tsc(void *context, uint64_t retired)
@@ -171,7 +172,7 @@ static inline void rig_go(struct rig *rig)
             else if (rig->exit.io.port == 0xf8 && rig->exit.io.data[2] == 2)
                 rig->status = rig->exit.io.data[0];
             break;
-        case VM_EXIT_INTERRUPTED:
+        case VM_EXIT_INTERRUPTED: rig->status = rig->impatient ? -3 : rig->status; break;
         case VM_EXIT_HLT: break;
         default: rig->status = -1;
         }

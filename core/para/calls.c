@@ -7,6 +7,8 @@
  */
 #include "para/direct.h"
 
+#include <string.h>
+
 typedef int64_t call_fn(struct engine *e, const uint64_t *args);
 
 static int64_t call_version(struct engine *e, const uint64_t *args)
@@ -45,21 +47,21 @@ static int64_t call_set_cr3(struct engine *e, const uint64_t *args)
 
 static int64_t call_set_traps(struct engine *e, const uint64_t *args)
 {
-    const struct para_trap *list;
+    const uint8_t *list;
     uint64_t count = args[1];
 
     if (count > PARA_LIST_MAX)
         return -PARA_EINVAL;
-    list = guest_at(e, args[0], count * sizeof *list, false);
+    list = guest_at(e, args[0], count * sizeof(struct para_trap), false);
     if (!list && count)
         return -PARA_EFAULT;
     for (uint64_t i = 0; i < count; i++) {
-        const volatile struct para_trap *trap = &list[i]; /* the guest's: each word is read once */
-        uint64_t vector = trap->vector, handler = trap->handler;
+        struct para_trap trap; /* copied once: the list is the guest's, and need not be aligned */
 
-        if (vector >= PARA_TRAPS || (handler && handler - PARA_WINDOW >= e->host->ram->size))
+        memcpy(&trap, list + i * sizeof trap, sizeof trap);
+        if (trap.vector >= PARA_TRAPS || (trap.handler && trap.handler - PARA_WINDOW >= e->host->ram->size))
             return -PARA_EINVAL;
-        e->handler[vector] = handler;
+        e->handler[trap.vector] = trap.handler;
     }
     return 0;
 }
@@ -94,18 +96,19 @@ static int64_t call_multicall(struct engine *e, const uint64_t *args)
         return -PARA_EFAULT;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = args[0] + i * sizeof(struct para_multicall);
-        struct para_multicall *slot = guest_at(e, at, sizeof *slot, true), call;
+        struct para_multicall call;
+        void *slot = guest_at(e, at, sizeof call, true);
 
         if (!slot) /* an entry of the list has made a page table of the list's page */
             return -PARA_EFAULT;
-        call = *slot;
+        memcpy(&call, slot, sizeof call);
         COUNT_AVOIDED(e->host->stats, VMCALL);
         call.result =
             call.call < PARA_CALL_COUNT && at_once[call.call] ? at_once[call.call](e, call.args) : -PARA_EINVAL;
-        slot = guest_at(e, at, sizeof *slot, true);
+        slot = guest_at(e, at, sizeof call, true);
         if (!slot)
             return -PARA_EFAULT;
-        slot->result = call.result;
+        memcpy(slot, &call, sizeof call);
     }
     return 0;
 }

@@ -53,6 +53,8 @@ void peer_create(struct engine *e)
     memcpy(page + STUBS_END, gate_kernel, (size_t)(gate_kernel_end - gate_kernel));
     e->gate_in = ram_at(ram, gpa(e->info.gate + GATE_IN_AT), PAGE_SIZE);
     e->gate_out = ram_at(ram, gpa(e->info.gate + GATE_OUT_AT), PAGE_SIZE);
+    e->gate_in->patience = USER_PATIENCE;
+    e->gate_in->kernel_patience = KERNEL_PATIENCE;
     *words_of(e) = (struct gate_words){.shared = PARA_WINDOW + e->info.shared,
                                        .in = PARA_WINDOW + e->info.gate + GATE_IN_AT,
                                        .out = PARA_WINDOW + e->info.gate + GATE_OUT_AT};
@@ -98,8 +100,6 @@ bool peer_begin(struct engine *e)
     if (!space)
         return false;
     words_of(e)->handler = e->handler[PARA_TRAP_SYSCALL];
-    in->patience = USER_PATIENCE;
-    in->kernel_patience = KERNEL_PATIENCE;
     in->cr3 = e->cr3;
     in->fs_base = e->user.fs_base;
     in->gs_base = e->user.gs_base;

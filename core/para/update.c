@@ -12,6 +12,7 @@
  */
 #include "para/direct.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #define AROUND 16 /* pages mapped with the one that was touched; a power of two */
@@ -218,17 +219,20 @@ static int update_entry(struct engine *e, uint64_t at, uint64_t value)
 int64_t update_list(struct engine *e, const uint64_t *args)
 {
     uint64_t count = args[1];
-    const struct para_mmu_update *list;
+    const uint8_t *list;
 
     if (count > PARA_LIST_MAX)
         return -PARA_EINVAL;
-    list = guest_at(e, args[0], count * sizeof *list, false);
+    list = guest_at(e, args[0], count * sizeof(struct para_mmu_update), false);
     if (!list && count)
         return -PARA_EFAULT;
     e->shared->done = 0;
     for (uint64_t i = 0; i < count; i++) {
-        const volatile struct para_mmu_update *update = &list[i]; /* the guest's: each word is read once */
-        int err = update_entry(e, update->entry, update->value);
+        struct para_mmu_update update; /* copied once: the list is the guest's, and need not be aligned */
+        int err;
+
+        memcpy(&update, list + i * sizeof update, sizeof update);
+        err = update_entry(e, update.entry, update.value);
 
         COUNT(e->host->stats, HYPERCALL_ENTRIES);
         COUNT(e->host->stats, PT_WRITES);
