@@ -56,6 +56,12 @@ const struct suite suites[] = {
         .reports = "nano.md nano.svg",
     },
     {
+        .name = "roundtrip",
+        .text = "round trips between kernel and hypervisor, beside table 1 of PVM (SOSP 2023)",
+        .classes = "roundtrip",
+        .reports = "roundtrip.md",
+    },
+    {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",
@@ -68,6 +74,7 @@ const struct suite suites[] = {
         .text = "system calls with more and more work between them: full/bt's three policies for user code",
         .classes = "crossover",
         .engines = "full/bt,full/bt:direct,full/bt:all",
+        .peers = "qemu-tcg",
         .reports = "crossover.md crossover.svg",
     },
 };

@@ -228,7 +228,7 @@ bool cpu_step(struct cpu *cpu)
     return why == UNWIND_NONE;
 }
 
-#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+#define LOOK_EVERY (UINT64_C(1) << 18) /* instructions */
 
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)

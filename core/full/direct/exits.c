@@ -32,7 +32,7 @@ static int trap(struct direct *d, uint64_t rip)
 static int system_call(struct direct *d, const struct world_exit *exit)
 {
     const uint64_t next = d->regs.rip;
-    if ((next & PAGE_MASK) == VSYSCALL_PAGE)
+    if ((next & PAGE_MASK) == VSYSCALL_PAGE || exit->in_hole) /* not by an instruction of the guest */
         return alone(d, next);
     if (exit->gate != WORLD_GATE_SYSCALL || !(d->cpu->paging.efer & EFER_SCE))
         return alone(d, next - 2); /* INT 0x80, or #UD */
@@ -106,12 +106,29 @@ static int exception(struct direct *d, const struct direct_space *space, const s
     }
 }
 
+/*
+ * Not entered: a kick came first. Or guest code has jumped to where the world's own code waits for the next entry, and
+ * will again each time: whoever is kicked twice at the same instruction goes on in software, where it faults.
+ */
+static int kicked(struct direct *d, const struct world_exit *exit)
+{
+    struct cpu *cpu = d->cpu;
+    state_from_world(cpu, &d->regs);
+    if (!exit->entered) {
+        bool again = d->stuck.rip == cpu->rip && d->stuck.cr3 == cpu->paging.cr3;
+        d->stuck.rip = cpu->rip;
+        d->stuck.cr3 = cpu->paging.cr3;
+        d->stuck.times = again ? d->stuck.times + 1 : 1;
+    }
+    return NEXT_LOOK;
+}
+
 int direct_exit(struct direct *d, const struct direct_space *space, const struct world_exit *exit, struct reason *why)
 {
     switch (exit->kind) {
     case WORLD_EXIT_SYSCALL: return system_call(d, exit);
     case WORLD_EXIT_EXCEPTION: return exception(d, space, exit, why);
-    case WORLD_EXIT_KICKED: state_from_world(d->cpu, &d->regs); return NEXT_LOOK;
+    case WORLD_EXIT_KICKED: return kicked(d, exit);
     default:
         return fail(why, ENOMEM, "the host has no memory left for the guest's page at %#llx",
                     (unsigned long long)exit->address);

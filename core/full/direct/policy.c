@@ -29,7 +29,7 @@
 #define NS_GRACE      200000  /* before the first look at an address space */
 #define NS_WAIT_FIRST 2000000 /* behind a new verdict; then twice as long each time, up to */
 #define NS_WAIT_MOST  128000000
-#define NS_LONG       500000  /* a very long cycle */
+#define NS_LONG       300000  /* a very long cycle */
 #define NS_ENOUGH     2000000 /* timed for so long, a few cycles will do */
 #define FEW           3
 #define VERY_LONG     2  /* so many, one after the other, aren't by accident */

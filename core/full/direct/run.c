@@ -143,18 +143,30 @@ static bool run_in_world(struct cpu *cpu)
     return failed(cpu, &why);
 }
 
+/* Has it been entered twice here without effect (exits.c)? Then software takes the next step. */
+static bool is_stuck(struct direct *d)
+{
+    const struct cpu *cpu = d->cpu;
+    if (likely(d->stuck.times < 2) || d->stuck.rip != cpu->rip || d->stuck.cr3 != cpu->paging.cr3)
+        return false;
+    d->stuck.times = 0;
+    return true;
+}
+
+/* It could be entered, but must not. */
+static bool must_stay_out(struct direct *d)
+{
+    const struct cpu *cpu = d->cpu;
+    const bool sensitive = (cpu->rip & PAGE_MASK) == d->sensitive.page && cpu->paging.cr3 == d->sensitive.cr3;
+    return sensitive || uses_hole(cpu) || is_stuck(d);
+}
+
 static bool direct_run(struct cpu *cpu)
 {
     struct direct *d = direct_of(cpu);
     if (unlikely(cpu->paging.cr3 != d->policy.root))
         policy_new_root(d);
-    if (!(d->hooks ? d->hooks->fits : fits)(cpu) || !policy_wants(d))
-        return false;
-    if (uses_hole(cpu))
-        return false;
-    if ((cpu->rip & PAGE_MASK) == d->sensitive.page && d->sensitive.cr3 == cpu->paging.cr3)
-        return false;
-    return run_in_world(cpu);
+    return (d->hooks ? d->hooks->fits : fits)(cpu) && policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
 }
 
 static void direct_kick(struct cpu *cpu)
