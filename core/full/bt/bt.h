@@ -133,6 +133,7 @@ struct stub {
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
     struct probe probe;   /* STUB_TLB */
     struct window window; /* STUB_TLB: to be opened, if .open */
+    bool keep;            /* STUB_TLB: SCRATCH_B, the addend of another window */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
 
