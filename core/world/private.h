@@ -32,6 +32,7 @@ struct world_space {
     uint32_t map_number; /* number of the last command list */
     unsigned queued;     /* commands not handed over yet */
     bool stopped;        /* the guest thread is known to run no guest code (handover_stop) */
+    bool entered;        /* between world_begin and world_end */
     bool moved;          /* ... and sleeps on control.parked */
 
     atomic_uint kick_sent; /* 1: a kick is on its way */
@@ -42,6 +43,15 @@ struct world_space {
 struct patience {
     uint32_t max, now; /* in units of the spinner: TSC ticks here, turns of the loop in entry.c; 0: never spin */
     unsigned failures; /* in a row */
+};
+
+/* Are more threads about than cores? What was seen at the last look (crowd.c); times in ns. */
+struct crowd {
+    bool crowded;
+    unsigned entries;
+    const struct world_space *space; /* whose guest thread was looked at; never followed */
+    uint64_t since, delayed;         /* when, and how long it and the VMM had been kept waiting until then */
+    uint64_t retry_at, wait;         /* when to try spinning again */
 };
 
 struct world_pool {
@@ -57,8 +67,9 @@ struct world_pool {
     struct patience vmm, mapper; /* the VMM's with the guest thread, and with the mapping thread */
     struct patience guest;       /* the guest thread's with the VMM */
     struct patience none;        /* for spaces that nobody spins for */
-    uint32_t map_spin;           /* the mapping thread's with the VMM: 0 but for a measurement */
-    bool measuring;              /* costs.c wants the mapping thread on another core */
+    struct crowd crowd;
+    uint32_t map_spin; /* the mapping thread's with the VMM: 0 but for a measurement */
+    bool measuring;    /* costs.c wants the mapping thread on another core */
 
     struct world_space *current; /* the last one that was run: the only one that may not be stopped */
     struct world_space *spaces[WORLD_SPACES_MAX];
@@ -90,7 +101,8 @@ int space_check(struct world_space *space, struct reason *why);
 int space_lost(struct world_space *space, struct reason *why, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* handover.c */
-int handover_run(struct world_space *space, struct reason *why);      /* one entry, from registers to report */
+int handover_enter(struct world_space *space, struct reason *why);    /* lets the guest thread make one entry */
+int handover_wait(struct world_space *space, struct reason *why);     /* until it has come back */
 int handover_stop(struct world_space *space, struct reason *why);     /* make sure that no guest code runs */
 int handover_commands(struct world_space *space, struct reason *why); /* the queued list, from first to last */
 int handover_started(struct world_space *space, struct reason *why);  /* a new process: wait for its two threads */
@@ -98,6 +110,9 @@ void handover_kick(struct world_space *space);
 
 /* place.c: puts the process' threads on the right cores, if the VMM has moved. */
 void place_threads(struct world_space *space);
+
+/* crowd.c: called at each entry: is spinning still the right thing? */
+void crowd_look(struct world_space *space);
 
 /* exits.c */
 void exits_enter(struct world_space *space, const struct world_regs *regs);
@@ -114,7 +129,7 @@ void world_log(const char *format, ...) PRINTF_LIKE(1, 2); /* probe.c */
 /* Do the VMM and this space's guest thread spin for each other? */
 static inline bool spins(const struct world_space *space)
 {
-    return space->pool->costs.spin && !space->near;
+    return space->pool->costs.spin && !space->near && !space->pool->crowd.crowded;
 }
 static inline bool canonical(uint64_t address)
 {

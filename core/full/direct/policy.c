@@ -13,10 +13,11 @@
  *       +----------------------|---(not shorter)---------+                     |
  *                              +---(cycles are very long)----------------------+
  *
- * Cycles are compared by their medians: one may have been long only because the host gave the CPU to somebody else.
- * Very long ones aren't compared, since from one timer interrupt to the next no way looks shorter than the other; there
- * an exit is a trifle, and direct execution right. (Unless it keeps trapping, on RDTSC say: policy_trap.) A process
- * that waits for others or sleeps has no cycle to be timed, and stays as it is.
+ * Compared is what is typical of some cycles, their lower quartile: one may have been long only because its code was
+ * new to the translator, or because the host gave the CPU to somebody else. Very long ones aren't compared, since from
+ * one timer interrupt to the next no way looks shorter than the other; there an exit is a trifle, and direct execution
+ * right. (Unless it keeps trapping, on RDTSC say: policy_trap.) A process that waits for others or sleeps has no cycle
+ * to be timed, and stays as it is. A verdict is looked at again soon, and later and later as it holds.
  *
  * One account for each address space. New ones are translated at first: those that live briefly pay nothing. Trials
  * that fail become rare, down to a fraction of a percent of the time.
@@ -26,13 +27,16 @@
 #include <x86intrin.h>
 
 #define NS_GRACE      200000  /* before the first look at an address space */
-#define NS_WAIT_FIRST 4000000 /* behind a failed trial; then twice as long each time, up to */
+#define NS_WAIT_FIRST 2000000 /* behind a new verdict; then twice as long each time, up to */
 #define NS_WAIT_MOST  128000000
-#define NS_REPEAT     64000000 /* a comparison that was won is repeated so often */
-#define NS_LONG       500000   /* a very long cycle */
-#define SKIPPED_MOST  24       /* cycles of a trial that are left out because of hidden faults: those of a beginning */
-#define TRAPS         32       /* judged together; */
-#define TRAP_EXITS    5        /* too many if less than so many exits' time lies between two */
+#define NS_LONG       300000  /* a very long cycle */
+#define NS_ENOUGH     2000000 /* timed for so long, a few cycles will do */
+#define FEW           3
+#define VERY_LONG     2  /* so many, one after the other, aren't by accident */
+#define SKIPPED_MOST  24 /* cycles of a trial that are left out because of hidden faults: those of a beginning */
+#define BROKEN_MOST   64 /* cycles broken off by other address spaces or HLT, before a look is given up */
+#define TRAPS         32 /* judged together; */
+#define TRAP_EXITS    5  /* too many if less than so many exits' time lies between two */
 
 static uint64_t ticks_of(const struct direct *d, uint64_t ns)
 {
@@ -54,10 +58,17 @@ void policy_costs_known(struct direct *d)
 
 /* ---- modes ---- */
 
+static void forget_cycles(struct space_policy *p)
+{
+    p->count = p->very_long = 0;
+    p->timed = 0;
+}
+
 static void set_mode(struct direct *d, struct space_policy *p, enum policy_mode mode)
 {
     p->mode = mode;
-    p->count = p->skipped = 0;
+    forget_cycles(p);
+    p->skipped = 0;
     p->traps = 0;
     d->policy.begin = 0;                       /* a cycle belongs to one mode */
     d->cpu->user_direct = mode != POLICY_WAIT; /* else cycles aren't seen */
@@ -72,47 +83,53 @@ static void drop_shadow(struct direct *d)
         shadow_forget(d->shadows, shadow_key(shadow));
 }
 
+/* Some verdict: it holds for a while; longer if it is what was found before. */
+static void hold(struct direct *d, struct space_policy *p, bool same, uint64_t now)
+{
+    const uint64_t first = ticks_of(d, NS_WAIT_FIRST), most = ticks_of(d, NS_WAIT_MOST);
+    p->wait = !same ? first : 2 * p->wait < most ? 2 * p->wait : most;
+    p->due = now + p->wait;
+}
+
 static void give_up(struct direct *d, struct space_policy *p, uint64_t now)
 {
-    const uint64_t most = ticks_of(d, NS_WAIT_MOST);
-    p->due = now + p->wait;
-    p->wait = 2 * p->wait < most ? 2 * p->wait : most;
+    hold(d, p, !p->direct, now);
+    p->direct = false;
     set_mode(d, p, POLICY_WAIT);
     drop_shadow(d);
 }
 
 static void go_direct(struct direct *d, struct space_policy *p, uint64_t best, uint64_t now)
 {
+    hold(d, p, p->direct, now);
+    p->direct = true;
     p->best = best;
-    p->due = now + ticks_of(d, NS_REPEAT);
-    p->wait = ticks_of(d, NS_WAIT_FIRST);
     set_mode(d, p, POLICY_DIRECT);
 }
 
-/* A median of cycles in the present mode is there. */
+static void keep_verdict(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    hold(d, p, true, now);
+    set_mode(d, p, p->direct ? POLICY_DIRECT : POLICY_WAIT);
+}
+
+/* What is typical of cycles in the present mode is known. */
 static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint64_t now)
 {
-    const bool very_long = cycle >= d->policy.long_ticks;
-    switch (p->mode) {
-    case POLICY_SAMPLE:
+    if (cycle >= d->policy.long_ticks) {
+        if (p->mode != POLICY_DIRECT)
+            go_direct(d, p, d->policy.long_ticks / 2, now);
+    } else if (p->mode == POLICY_SAMPLE) {
         p->translated = cycle;
-        if (very_long)
-            go_direct(d, p, 0, now);
-        else
-            set_mode(d, p, POLICY_TRIAL);
-        break;
-    case POLICY_TRIAL:
-        if (cycle < p->translated)
-            go_direct(d, p, cycle, now);
-        else
-            give_up(d, p, now);
-        break;
-    default:
-        if (!very_long && (now >= p->due || cycle < p->best / 2 || !p->best))
-            set_mode(d, p, POLICY_SAMPLE);
-        else
-            p->count = 0;
+        set_mode(d, p, POLICY_TRIAL);
+    } else if (p->mode == POLICY_TRIAL && cycle < p->translated) {
+        go_direct(d, p, cycle, now);
+    } else if (p->mode == POLICY_TRIAL) {
+        give_up(d, p, now);
+    } else if (now >= p->due || cycle < p->best / 2) {
+        set_mode(d, p, POLICY_SAMPLE);
     }
+    forget_cycles(p);
 }
 
 /* ---- cycles ---- */
@@ -126,10 +143,14 @@ static int compare(const void *a, const void *b)
 static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, uint64_t now)
 {
     p->sample[p->count++] = ticks;
-    if (p->count < POLICY_SAMPLES && ticks < d->policy.long_ticks)
-        return;
-    qsort(p->sample, p->count, sizeof(p->sample[0]), compare);
-    judge(d, p, p->sample[p->count / 2], now);
+    p->timed += ticks;
+    p->very_long = ticks >= d->policy.long_ticks ? p->very_long + 1 : 0;
+    if (p->very_long == VERY_LONG) {
+        judge(d, p, ticks, now);
+    } else if (p->count == POLICY_SAMPLES || (p->count >= FEW && p->timed >= ticks_of(d, NS_ENOUGH))) {
+        qsort(p->sample, p->count, sizeof(p->sample[0]), compare);
+        judge(d, p, p->sample[p->count / 4], now);
+    }
 }
 
 /* User mode has been entered, or goes on. */
@@ -140,19 +161,22 @@ static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
     const uint64_t returns = back->taken + back->avoided, begin = policy->begin;
     const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
     const bool over = returns != policy->returns, halted = halts != policy->halts;
-    const bool overdue = now - begin >= policy->long_ticks;
+    const bool broken = !begin || halted;
     const bool skip = policy->hidden && p->mode == POLICY_TRIAL && p->skipped < SKIPPED_MOST;
-    if (begin && !over && !overdue)
+    if (begin && !over) {
+        if (now - begin >= VERY_LONG * policy->long_ticks) /* and no end of it */
+            judge(d, p, now - begin, now);
         return;
+    }
     policy->begin = now;
     policy->returns = returns;
     policy->halts = halts;
     policy->hidden = false;
-    if (!begin || halted)
-        return;
-    p->skipped += skip;
-    if (!skip)
+    p->skipped += skip || broken;
+    if (!skip && !broken)
         add_cycle(d, p, now - begin, now);
+    else if (p->mode == POLICY_SAMPLE && p->skipped > BROKEN_MOST)
+        keep_verdict(d, p, now);
 }
 
 void policy_new_root(struct direct *d)
