@@ -56,6 +56,12 @@ const struct suite suites[] = {
         .reports = "nano.md nano.svg",
     },
     {
+        .name = "roundtrip",
+        .text = "round trips between kernel and hypervisor, beside table 1 of PVM (SOSP 2023)",
+        .classes = "roundtrip",
+        .reports = "roundtrip.md",
+    },
+    {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",
