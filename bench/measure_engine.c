@@ -60,8 +60,12 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
     } else {
         /* How the machine ended says more than an exit status. */
         const char *reason = json_string_value(json_object_get(stats, "reason"));
+        const char *unknown = json_string_value(json_object_get(stats, "unknown"));
         if (reason)
             snprintf(outcome->why.text, sizeof outcome->why.text, "%s", reason);
+        size_t used = strlen(outcome->why.text);
+        if (unknown) /* nor can a guest do well on such an engine */
+            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; the engine's fault: %s", unknown);
     }
     json_decref(stats);
 }

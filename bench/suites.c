@@ -59,7 +59,8 @@ const struct suite suites[] = {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",
-        .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
+        .engines = "emulate/interp,full/static:fresh,full/static,full/bt:all,full/bt",
+        .peers = "qemu-tcg",
         .reports = "translation.md",
     },
     {

@@ -24,6 +24,7 @@ struct cpu;
 struct insn;
 struct block;
 struct block_cache;
+struct nonroot;
 
 /* Two pseudo registers behind the sixteen, so that every address is base + index * scale + displacement. */
 enum { GPR_ZERO = 16, GPR_PAGE = 17, GPR_ALL = 18 };
@@ -67,6 +68,7 @@ enum unwind {
     UNWIND_EXCEPTION, /* cpu->event holds it; the instruction has had no effect */
     UNWIND_EXIT,      /* cpu->exit is filled in; the instruction begins anew when the machine has answered */
     UNWIND_SINGLE,    /* run this instruction again, alone: its store has effects that must be seen at once */
+    UNWIND_INTERCEPT, /* VMX non-root operation: to the hypervisor (nonroot.h); the instruction has had no effect */
 };
 
 /* A device access that the machine has answered, kept while its instruction is begun anew. */
@@ -178,6 +180,7 @@ struct cpu {
     bool nmi_blocked;
     bool halted;
     bool window_wanted;
+    bool shadowed; /* the instruction running alone began in an interrupt shadow */
 
     struct {
         uint32_t mxcsr;
@@ -200,6 +203,7 @@ struct cpu {
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
+    struct nonroot *nonroot;       /* in VMX non-root operation; else NULL */
     struct watch *watch;           /* watched frames of RAM; NULL in engines without shadow page tables */
     struct executor *executor;     /* or NULL */
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
@@ -285,11 +289,16 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 /* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
 void cpu_run_next_alone(struct cpu *cpu);
 /*
+ * For executors: the interpreter executes the next instruction now. False if it did not come to its end; then the run
+ * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
+ */
+bool cpu_step(struct cpu *cpu);
+/*
  * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
  * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.
  */
 bool cpu_execute(struct cpu *cpu, const struct insn *in);
-/* Instructions retired before `in` (an instruction of the present block). */
+/* Instructions retired before `in` (an instruction of the present block; NULL: between two instructions). */
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in);
 /* A REP instruction that stops before it is complete: it will go on from its own address. */
 const struct insn *cpu_stop_at(struct cpu *cpu, const struct insn *in);

@@ -80,8 +80,15 @@ void cpu_set_rflags(struct cpu *cpu, uint64_t rflags)
         cpu_mode_changed(cpu);
 }
 
+static void forget_walks(struct cpu *cpu)
+{
+    if (cpu->paging.cache)
+        walk_cache_clear(cpu->paging.cache);
+}
+
 void cpu_flush_tlb(struct cpu *cpu, bool global_too)
 {
+    forget_walks(cpu);
     if (global_too)
         tlb_flush_all(&cpu->tlb);
     else
@@ -94,6 +101,7 @@ void cpu_flush_tlb(struct cpu *cpu, bool global_too)
 
 void cpu_flush_page(struct cpu *cpu, gva_t at)
 {
+    forget_walks(cpu);
     bool all = tlb_flush_page(&cpu->tlb, at);
     block_new_regime(cpu, all ? REGIME_ALL : REGIME_PAGE, at);
     if (cpu->watch)

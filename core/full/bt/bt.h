@@ -8,7 +8,8 @@
  * difficult, and native code is only ever the fast path. docs/translator.md has the whole picture.
  *
  * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the interpreter's
- * side), translate.c (a block), memory.c (the TLB probe), copy.c (instructions that are copied), stack.c, branch.c.
+ * side), translate.c (a block), flags.c, stub.c (leaving and going on), memory.c (the TLB probe), window.c, copy.c
+ * (instructions that are copied), stack.c, system.c, gate.c, branch.c.
  */
 #ifndef VIRTLAB_BT_BT_H
 #define VIRTLAB_BT_BT_H
@@ -140,6 +141,7 @@ struct point {
     const uint8_t *at;
     unsigned flags;
     struct window window;
+    int held[2];
 };
 
 struct unit {
@@ -149,9 +151,11 @@ struct unit {
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
     struct window window;
-    bool kernel;                      /* first met at CPL 0: memory is looked for in the span first */
-    bool xmm;                         /* the block uses XMM registers */
-    bool failed;                      /* too large */
+    int held[2];    /* guest registers that live in memory, and that SCRATCH_A and SCRATCH_B hold still; or NO_REG */
+    bool held_kept; /* the present instruction says so of itself */
+    bool kernel;    /* first met at CPL 0: memory is looked for in the span first */
+    bool xmm;       /* the block uses XMM registers */
+    bool failed;    /* too large */
     unsigned first_left;              /* the first instruction that always leaves */
     struct point behind[BLOCK_MAX];   /* each instruction */
     const uint8_t *resume[BLOCK_MAX]; /* made for STUB_RESUME */
@@ -198,6 +202,8 @@ struct flag_use flag_use(const struct decoded *d);
 /* Into memory, or into RFLAGS; `scratch` and SCRATCH_A are destroyed. */
 void save_flags(struct unit *t);
 void restore_flags(struct unit *t, int scratch);
+/* A scratch register is about to be destroyed, between two copied instructions. */
+void lose_scratch(struct unit *t, int scratch);
 /* RFLAGS is about to be destroyed. */
 void lose_host_flags(struct unit *t);
 /* In front of an instruction that may change what makes the flags again, and behind one that wrote them. */

@@ -83,6 +83,12 @@ static void stay_end(struct cpu *cpu)
     unpack_flags(&cpu->lf, cpu->native.flags);
 }
 
+/* Must the executor be asked soon? */
+static bool look_is_due(const struct cpu *cpu)
+{
+    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
+}
+
 /* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
  */
 
@@ -111,12 +117,6 @@ static void enter_at(struct cpu *cpu, const struct insn *record)
     cpu->block = block_entered_at(record - record->pos - 1);
 }
 
-/* Must the executor be asked soon? */
-static bool look_is_due(const struct cpu *cpu)
-{
-    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
-}
-
 /* Is something to be done before the next block that only the run loop does? */
 static bool run_loop_wanted(const struct cpu *cpu)
 {
@@ -138,7 +138,7 @@ static struct going go_on(struct cpu *cpu)
 /* Must the CPU stop at the end of this block, whose instructions are counted? */
 static bool stop_soon(const struct cpu *cpu)
 {
-    return cpu->attention || look_is_due(cpu) || cpu->icount_limit - cpu->icount < BLOCK_MAX;
+    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
 }
 
 /* The budget is used up, and the block accounted. Often all that is needed is a new one. */

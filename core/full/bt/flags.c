@@ -60,18 +60,18 @@ static bool is_at_hand(const ZydisDecodedOperand *o)
 static bool can_replay(const struct decoded *d)
 {
     const ZydisDecodedOperand *a = &d->operand[0], *b = &d->operand[1];
-    if (d->z.operand_count_visible != 2 || !is_at_hand(a) || !is_at_hand(b))
+    if (d->z.operand_count_visible != 2 || !is_at_hand(a))
         return false;
     bool wide = a->size >= 32;
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
-    case ZYDIS_MNEMONIC_TEST: return true;
+    case ZYDIS_MNEMONIC_TEST: return is_at_hand(b);
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
-    case ZYDIS_MNEMONIC_XOR: return wide;
+    case ZYDIS_MNEMONIC_XOR: return wide; /* whatever the other operand was */
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
-        return wide && (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
+        return wide && is_at_hand(b) && (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
     default: return false;
     }
 }
@@ -99,6 +99,7 @@ static void replay_sum(struct unit *t, const struct decoded *d, int scratch)
 static void replay(struct unit *t, int scratch)
 {
     const struct decoded *d = t->replay;
+    lose_scratch(t, scratch);
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST: copy_again(t, d); break;
@@ -156,6 +157,7 @@ void save_flags(struct unit *t)
     if (!(t->flags & IN_HOST))
         replay(t, SCRATCH_A);
     struct emitter *e = t->e;
+    lose_scratch(t, SCRATCH_A);
     emit_mov(e, SCRATCH_A, RAX);
     emit8(e, 0x9f);                                                             /* LAHF */
     (void)emit_reg(e, (struct host_op){.map = MAP_0F, .opcode = 0x90}, 0, RAX); /* SETO AL */
@@ -173,6 +175,7 @@ void restore_flags(struct unit *t, int scratch)
         return;
     }
     struct emitter *e = t->e;
+    lose_scratch(t, scratch);
     emit_mov(e, scratch, RAX);
     (void)emit_mem(e, (struct host_op){.map = MAP_0F, .opcode = 0xb7}, RAX, CPU_FIELD(native.flags)); /* MOVZX */
     emit8(e, 0x04); /* ADD AL, 127: overflows when AL is 1 */

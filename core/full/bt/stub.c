@@ -111,6 +111,9 @@ static void resume_behind(struct unit *t, const struct insn *in)
     }
     if (p->flags & IN_HOST)
         restore_flags(t, SCRATCH_A);
+    for (unsigned i = 0; i < 2; i++)
+        if (p->held[i] != NO_REG)
+            emit_load(t->e, i ? SCRATCH_B : SCRATCH_A, cpu_gpr((unsigned)p->held[i]));
     emit_patch(emit_jump(t->e, ALWAYS), p->at);
 }
 

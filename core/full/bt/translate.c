@@ -3,15 +3,14 @@
  * translate.c - one block of guest code becomes host code.
  *
  * Status flags are the guest's own: translated arithmetic leaves them in the host's RFLAGS, where translated branches
- * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them, so they are saved
- * (LAHF, SETO) before, unless the next instruction to touch them overwrites them all. `flags` in struct unit
- * says where they are at each point; a block has two entries, for its predecessors' two cases.
+ * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them; `flags` in struct
+ * unit says where they are at each point (flags.c). A block has two entries, for its predecessors' two cases.
  *
- * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the
- * block would otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing
- * before that point can leave the block.
+ * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the block would
+ * otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing before that
+ * point can leave the block.
  *
- * Read next: memory.c.
+ * Read next: flags.c.
  */
 #include "full/bt/bt.h"
 #include <string.h>
@@ -86,6 +85,12 @@ static bool translate_one(struct unit *t, const struct insn *in, const struct de
            translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
+static void lose_scratches(struct unit *t)
+{
+    lose_scratch(t, SCRATCH_A);
+    lose_scratch(t, SCRATCH_B);
+}
+
 /* One instruction; false: it is the interpreter's, and native code leaves in front of it. */
 static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
 {
@@ -95,10 +100,14 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
     uint8_t *at = t->e->at;
     unsigned flags = t->flags, stubs = t->stub_count;
     const struct decoded *replay = t->replay;
+    t->held_kept = false;
     if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
         window_follow(t, in, d);
+        if (!t->held_kept)
+            lose_scratches(t);
         return true;
     }
+    lose_scratches(t);
     emit_rewind(t->e, at);
     t->flags = flags;
     t->replay = replay;
@@ -119,15 +128,18 @@ static unsigned translate_body(struct unit *t, unsigned point)
     unsigned done = 0;
     bool left = false;
     t->first_left = BLOCK_MAX;
+    lose_scratches(t);
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
-        if (i == point)
+        if (i == point) {
             emit_account(t, in);
+            lose_scratches(t); /* where a pause comes back to */
+        }
         left = !translate_or_leave(t, i, left);
         done += !left;
         if (left && i < t->first_left)
             t->first_left = i;
-        t->behind[i] = (struct point){t->e->at, t->flags, t->window};
+        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}};
         if (in->flags & INSN_LAST)
             return done;
     }

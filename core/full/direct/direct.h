@@ -65,9 +65,31 @@ struct policy {
     struct space_policy space[256];  /* by root; a collision forgets the other */
 };
 
+struct direct;
+struct direct_space;
+
+/*
+ * What is different in a technique that runs kernel code directly too (full/trap). Without hooks it is user code under
+ * a translator: code that could not run truthfully is left to software.
+ */
+struct direct_hooks {
+    bool (*fits)(const struct cpu *cpu);
+    /* The guest goes on in the world at cpu->rip. */
+    void (*entering)(struct direct *d);
+    /* A page of code is about to be mapped, for the instruction at d->regs.rip. */
+    void (*code_found)(struct direct *d);
+    /* What is executed in place of the frame: an offset in RAM's memfd, spare pages included. */
+    uint64_t (*code_at)(struct direct *d, gpa_t frame);
+    void (*code_written)(struct direct *d, gpa_t frame);
+    /* #BP, d->regs.rip behind it: an enum next or -errno as direct_exit(), or NEXT_NONE: it is the guest's own. */
+    int (*breakpoint)(struct direct *d, const struct direct_space *space, struct reason *why);
+};
+
 struct direct {
     struct executor executor; /* first: what core/x86 knows */
     struct cpu *cpu;
+    const struct direct_hooks *hooks; /* or NULL */
+    void *context;                    /* the hooks' own */
     struct shadow_set *shadows;
     struct scan *scan;
     _Atomic(struct world_pool *) pool; /* made by the thread that runs, when it first has something to run */
@@ -75,6 +97,10 @@ struct direct {
     struct {
         uint64_t page, cr3;
     } sensitive; /* the last page that must not run directly: software goes on there */
+    struct {
+        uint64_t rip, cr3;
+        unsigned times;
+    } stuck; /* where the last entry did not come about, and how often in a row */
     struct {
         uint64_t rip, cr3, address;
         enum access access;
@@ -138,8 +164,10 @@ enum next {
     NEXT_LOOK,     /* the run loop has something to do first */
     NEXT_ALONE,    /* the next instruction is executed by the interpreter */
     NEXT_SOFTWARE, /* software goes on, until the next way to user mode */
+    NEXT_NONE,     /* not an answer */
 };
 /* Understands the exit; but for NEXT_ENTER the guest's registers are back in struct cpu. Or -errno with why. */
-int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why) MUST_CHECK;
+int direct_exit(struct direct *d, const struct direct_space *space, const struct world_exit *exit,
+                struct reason *why) MUST_CHECK;
 
 #endif

@@ -109,7 +109,7 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         }
         if (err)
             return err == -EIO ? err : -EAGAIN;
-        int next = direct_exit(d, s->shadow, &exit, why);
+        int next = direct_exit(d, s, &exit, why);
         if (next != NEXT_ENTER)
             return next;
         policy_hidden_fault(d);
@@ -125,6 +125,8 @@ static bool run_in_world(struct cpu *cpu)
     struct direct *d = direct_of(cpu);
     struct direct_space s;
     struct reason why = {""};
+    if (d->hooks)
+        d->hooks->entering(d);
     state_to_world(cpu, &d->regs);
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
         if (space_pool(d, &why) || space_present(d, &s, &why))
@@ -164,7 +166,7 @@ static bool direct_run(struct cpu *cpu)
     struct direct *d = direct_of(cpu);
     if (unlikely(cpu->paging.cr3 != d->policy.root))
         policy_new_root(d);
-    return fits(cpu) && policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
+    return (d->hooks ? d->hooks->fits : fits)(cpu) && policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
 }
 
 static void direct_kick(struct cpu *cpu)
