@@ -9,6 +9,8 @@
 #ifndef VIRTLAB_MMU_WALK_H
 #define VIRTLAB_MMU_WALK_H
 
+#include "mmu/ept.h"
+#include "mmu/walk_cache.h"
 #include <virtlab/cpu_state.h>
 #include <virtlab/ram.h>
 #include <virtlab/stats.h>
@@ -16,8 +18,10 @@
 /* What of the CPU's state decides a translation. */
 struct paging {
     uint64_t cr0, cr3, cr4, efer;
-    uint64_t pdpte[4];   /* PAE paging: the four entries as loaded at MOV to CR3 (SDM 3, 4.4.1) */
-    unsigned maxphyaddr; /* bits of a physical address; the bits above are reserved in entries */
+    uint64_t pdpte[4];        /* PAE paging: the four entries as loaded at MOV to CR3 (SDM 3, 4.4.1) */
+    uint64_t eptp;            /* not 0: addresses in the tables, and the result, go through EPT, too (mmu/ept.h) */
+    struct walk_cache *cache; /* parts of walks, remembered (walk_cache.h); or NULL */
+    unsigned maxphyaddr;      /* bits of a physical address; the bits above are reserved in entries */
 };
 
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_FETCH };
@@ -35,14 +39,23 @@ struct translation {
     bool executable;     /* by this kind of accessor */
     bool readable;       /* by this kind of accessor */
     bool global;
-    unsigned refs;       /* entries read */
+    bool maps_user, maps_write,
+        maps_fetch;      /* the mapping's own rights, for whoever copies it: U/S; R/W and dirty; XD */
+    unsigned refs;       /* entries of the (guest's) tables read */
     uint32_t error_code; /* when the walk failed: of the #PF */
+
+    /* With EPT: gpa above is host-physical, and the walk may end in the second dimension instead of a #PF. */
+    unsigned ept_refs;          /* EPT entries read */
+    enum ept_outcome ept;       /* EPT_OK unless the walk ended there */
+    gpa_t guest;                /* the guest-physical address that EPT was asked for last */
+    uint64_t ept_qualification; /* exit qualification of an EPT violation (SDM 3, table 28-7), bits 0 to 8 */
 };
 
 /*
  * Translates `at` for an access; the PAE pointers must be in paging->pdpte already. Sets A (and, for a write, D) bits
  * in the guest's tables. Returns true with *out filled, or false with out->error_code: a page fault, CR2 = at. Tables
- * that lie outside RAM read as all ones, as from a bus that nobody answers: reserved bits, so a fault.
+ * that lie outside RAM read as all ones, as from a bus that nobody answers: reserved bits, so a fault. With EPT, false
+ * and out->ept is not EPT_OK: no #PF, but an EPT violation or misconfiguration.
  */
 bool mmu_walk(const struct paging *paging, const struct ram *ram, gva_t at, enum access access,
               struct access_rights who, struct translation *out);
@@ -56,6 +69,8 @@ struct mmu_path {
     struct {
         gpa_t at;
         uint64_t entry;
+        gpa_t guest;        /* with EPT: `at` is host-physical, and this what it was before */
+        bool locked;        /* with EPT: it forbids to write the entry */
     } step[MMU_LEVELS_MAX]; /* in the order of the walk; the last one maps the page */
     unsigned steps;
     unsigned page_shift;         /* 0: no page yet, the last step leads to the table that maps 4 KiB pages */

@@ -20,6 +20,8 @@ static bool pae_paging(const struct paging *p)
 /* Takes over a new set of paging registers; with PAE paging the four pointers are read now (SDM 3, 4.4.1). */
 static void use_paging(struct cpu *cpu, const struct insn *in, struct paging *next, bool reload)
 {
+    if (reload && pae_paging(next) && next->eptp)
+        mem_second_level(cpu, in, gpa(next->cr3 & 0xffffffe0));
     if (reload && pae_paging(next) && !mmu_load_pdptes(next, cpu->host->ram))
         refuse(cpu, in);
     cpu->paging = *next;
@@ -48,6 +50,7 @@ static void switch_paging(struct cpu *cpu, const struct insn *in, struct paging 
 
 static void write_cr0(struct cpu *cpu, const struct insn *in, uint64_t value)
 {
+    value = cpu_cr0_written(cpu, value);
     if (value >> 32 || ((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
         refuse(cpu, in);
     struct paging next = cpu->paging;
@@ -83,7 +86,9 @@ static void write_cr3(struct cpu *cpu, const struct insn *in, uint64_t value)
 
 static void write_cr4(struct cpu *cpu, const struct insn *in, uint64_t value)
 {
-    if (value & ~CR4_OFFERED || (cpu_long_mode(cpu) && !(value & CR4_PAE)))
+    const uint64_t offered = cpu->nonroot ? CR4_OFFERED | CR4_VMXE : CR4_OFFERED;
+    value = cpu_cr4_written(cpu, value);
+    if (value & ~offered || (cpu_long_mode(cpu) && !(value & CR4_PAE)))
         refuse(cpu, in);
     struct paging next = cpu->paging;
     next.cr4 = value;
@@ -108,6 +113,7 @@ static void write_cr8(struct cpu *cpu, const struct insn *in, uint64_t value)
 static const struct insn *op_mov_to_cr(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_CR_ACCESS, cr_qualification(CR_MOV_TO, in->reg, in->rm));
     uint64_t value = reg_read(cpu, in->rm, in->opsize);
     switch (in->reg) {
     case 0: write_cr0(cpu, in, value); break;
@@ -116,20 +122,19 @@ static const struct insn *op_mov_to_cr(struct cpu *cpu, const struct insn *in)
     case 4: write_cr4(cpu, in, value); break;
     default: write_cr8(cpu, in, value); break;
     }
-    cpu_sensitive(cpu, EXIT_INDEX_CR_ACCESS);
     return end_block(cpu, cpu_next_rip(cpu, in));
 }
 
 static const struct insn *op_mov_from_cr(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_CR_ACCESS);
+    cpu_sensitive(cpu, in, EXIT_INDEX_CR_ACCESS, cr_qualification(CR_MOV_FROM, in->reg, in->rm));
     uint64_t value;
     switch (in->reg) {
-    case 0: value = cpu->paging.cr0; break;
+    case 0: value = cpu_cr0_seen(cpu); break;
     case 2: value = cpu->cr2; break;
     case 3: value = cpu->paging.cr3; break;
-    case 4: value = cpu->paging.cr4; break;
+    case 4: value = cpu_cr4_seen(cpu); break;
     default: value = cpu->cr8; break;
     }
     reg_write(cpu, in->rm, in->opsize, value);
@@ -150,20 +155,20 @@ static unsigned debug_number(const struct insn *in)
 }
 
 /* DR7.GD: a debugger guards its registers, once. */
-static void check_debug_access(struct cpu *cpu, const struct insn *in)
+static void check_debug_access(struct cpu *cpu, const struct insn *in, bool from)
 {
+    cpu_sensitive(cpu, in, EXIT_INDEX_DR_ACCESS, dr_qualification(from, in->reg, in->rm)); /* first: SDM 3, 26.1.3 */
     require_cpl0(cpu, in);
     if (cpu->dr7 & DR7_GD) {
         cpu->dr6 |= DR6_BD;
         cpu->dr7 &= ~(uint64_t)DR7_GD;
         cpu_raise(cpu, in, VEC_DB);
     }
-    cpu_sensitive(cpu, EXIT_INDEX_DR_ACCESS);
 }
 
 static const struct insn *op_mov_to_dr(struct cpu *cpu, const struct insn *in)
 {
-    check_debug_access(cpu, in);
+    check_debug_access(cpu, in, false);
     uint64_t value = reg_read(cpu, in->rm, in->opsize);
     unsigned number = debug_number(in);
     if (number >= 6 && value >> 32)
@@ -179,7 +184,7 @@ static const struct insn *op_mov_to_dr(struct cpu *cpu, const struct insn *in)
 
 static const struct insn *op_mov_from_dr(struct cpu *cpu, const struct insn *in)
 {
-    check_debug_access(cpu, in);
+    check_debug_access(cpu, in, true);
     unsigned number = debug_number(in);
     reg_write(cpu, in->rm, in->opsize, number == 6 ? cpu->dr6 : number == 7 ? cpu->dr7 : cpu->dr[number]);
     return in + 1;
@@ -192,7 +197,7 @@ static const struct insn *op_lmsw(struct cpu *cpu, const struct insn *in)
     const uint64_t loaded = CR0_MP | CR0_EM | CR0_TS;
     require_cpl0(cpu, in);
     uint64_t value = rm_read(cpu, in, 2), cr0 = cpu->paging.cr0;
-    cpu_sensitive(cpu, EXIT_INDEX_CR_ACCESS);
+    cpu_sensitive(cpu, in, EXIT_INDEX_CR_ACCESS, lmsw_qualification(in->flags & INSN_MEM, (uint16_t)value));
     write_cr0(cpu, in, (cr0 & ~loaded) | (value & (loaded | CR0_PE))); /* sets PE, but never clears it */
     return end_block(cpu, cpu_next_rip(cpu, in));
 }
@@ -201,16 +206,16 @@ static const struct insn *op_smsw(struct cpu *cpu, const struct insn *in)
 {
     if ((cpu->paging.cr4 & CR4_UMIP) && cpu->cpl > 0)
         refuse(cpu, in);
-    rm_write(cpu, in, in->flags & INSN_MEM ? 2 : in->opsize, cpu->paging.cr0);
-    cpu_sensitive(cpu, EXIT_INDEX_CR_ACCESS);
+    cpu_count_sensitive(cpu, EXIT_INDEX_CR_ACCESS); /* VT-x never intercepts it, but has it read the shadow */
+    rm_write(cpu, in, in->flags & INSN_MEM ? 2 : in->opsize, cpu_cr0_seen(cpu));
     return in + 1;
 }
 
 static const struct insn *op_clts(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_CR_ACCESS);
-    cpu->paging.cr0 &= ~CR0_TS;
+    cpu_sensitive(cpu, in, EXIT_INDEX_CR_ACCESS, cr_qualification(CR_CLTS, 0, 0));
+    cpu->paging.cr0 = cpu_cr0_written(cpu, cpu->paging.cr0 & ~CR0_TS);
     return in + 1;
 }
 
@@ -219,10 +224,10 @@ static const struct insn *op_clts(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_invlpg(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_INVLPG);
     uint64_t at = effective_address(cpu, in) + cpu->seg_base[in->seg];
     if (!cpu_long_mode(cpu))
         at = (uint32_t)at;
+    cpu_sensitive(cpu, in, EXIT_INDEX_INVLPG, at);
     if (canonical(at))
         cpu_flush_page(cpu, gva(at));
     return end_block(cpu, cpu_next_rip(cpu, in));

@@ -24,6 +24,7 @@ struct cpu;
 struct insn;
 struct block;
 struct block_cache;
+struct nonroot;
 
 /* Two pseudo registers behind the sixteen, so that every address is base + index * scale + displacement. */
 enum { GPR_ZERO = 16, GPR_PAGE = 17, GPR_ALL = 18 };
@@ -67,6 +68,7 @@ enum unwind {
     UNWIND_EXCEPTION, /* cpu->event holds it; the instruction has had no effect */
     UNWIND_EXIT,      /* cpu->exit is filled in; the instruction begins anew when the machine has answered */
     UNWIND_SINGLE,    /* run this instruction again, alone: its store has effects that must be seen at once */
+    UNWIND_INTERCEPT, /* VMX non-root operation: to the hypervisor (nonroot.h); the instruction has had no effect */
 };
 
 /* A device access that the machine has answered, kept while its instruction is begun anew. */
@@ -113,13 +115,14 @@ struct native_state {
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;
-    const void *retry;  /* ... and where that probe begins */
-    const void *resume; /* of an instruction that leaves: where native code goes on behind it */
-    uint64_t host_sp;   /* the VMM's stack, while native code runs */
-    struct native_return *top;
-    uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
-    uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
-    uint16_t flags;         /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+    const void *retry;                  /* ... and where that probe begins */
+    const void *resume;                 /* of an instruction that leaves: where native code goes on behind it */
+    uint64_t host_sp;                   /* the VMM's stack, while native code runs */
+    struct native_return *top;          /* of the return cache of the present privilege: cpu->returns */
+    struct native_return *other_top[2]; /* ... of supervisor and user, while not at that privilege */
+    uint64_t returns_valid[2];          /* what their contents depend on; see full/bt/engine.c */
+    uint32_t xmm_absent;                /* the guest's XMM registers are in cpu->xmm, not in the host's */
+    uint16_t flags;                     /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
 };
 
 /*
@@ -177,6 +180,7 @@ struct cpu {
     bool nmi_blocked;
     bool halted;
     bool window_wanted;
+    bool shadowed; /* the instruction running alone began in an interrupt shadow */
 
     struct {
         uint32_t mxcsr;
@@ -195,10 +199,11 @@ struct cpu {
     unsigned posted_count, posted_next;
     uint8_t io_data[VM_IO_MAX];
 
-    struct native_return returns[RETURNS] __attribute__((aligned(256)));
+    struct native_return returns[2][RETURNS] __attribute__((aligned(256))); /* supervisor, user */
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
+    struct nonroot *nonroot;       /* in VMX non-root operation; else NULL */
     struct watch *watch;           /* watched frames of RAM; NULL in engines without shadow page tables */
     struct executor *executor;     /* or NULL */
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
@@ -284,11 +289,16 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 /* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
 void cpu_run_next_alone(struct cpu *cpu);
 /*
+ * For executors: the interpreter executes the next instruction now. False if it did not come to its end; then the run
+ * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
+ */
+bool cpu_step(struct cpu *cpu);
+/*
  * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
  * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.
  */
 bool cpu_execute(struct cpu *cpu, const struct insn *in);
-/* Instructions retired before `in` (an instruction of the present block). */
+/* Instructions retired before `in` (an instruction of the present block; NULL: between two instructions). */
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in);
 /* A REP instruction that stops before it is complete: it will go on from its own address. */
 const struct insn *cpu_stop_at(struct cpu *cpu, const struct insn *in);

@@ -201,7 +201,7 @@ unsigned machine_cpuid_leaves(const uint32_t **leaf)
 
 const struct insn *op_cpuid(struct cpu *cpu, const struct insn *in)
 {
-    cpu_sensitive(cpu, EXIT_INDEX_CPUID);
+    cpu_sensitive(cpu, in, EXIT_INDEX_CPUID, 0);
     struct cpuid_leaf leaf = machine_cpuid((struct cpuid_query){.leaf = (uint32_t)cpu->gpr[RAX],
                                                                 .subleaf = (uint32_t)cpu->gpr[RCX],
                                                                 .tsc_hz = cpu->host->tsc_hz,

@@ -28,6 +28,8 @@ void cpu_raise_error(struct cpu *cpu, const struct insn *in, uint8_t vector, uin
 
 void cpu_raise_pf(struct cpu *cpu, const struct insn *in, gva_t at, uint32_t error_code)
 {
+    if (cpu->nonroot)
+        cpu->nonroot->cr2 = cpu->cr2; /* should it exit, CR2 stays */
     cpu->cr2 = at.v;
     cpu_raise_error(cpu, in, VEC_PF, error_code);
 }
@@ -69,51 +71,102 @@ static enum unwind attempt(struct cpu *cpu, const struct pending_event *event)
 {
     static const struct insn no_instruction; /* fn is NULL: see cpu_unwind() */
     switch (setjmp(cpu->unwind)) {
-    case UNWIND_NONE: interrupt_deliver(cpu, &no_instruction, event, cpu->rip); return UNWIND_NONE;
+    case UNWIND_NONE: interrupt_deliver(cpu, &no_instruction, event, cpu->rip + event->length); return UNWIND_NONE;
     case UNWIND_EXCEPTION: return UNWIND_EXCEPTION;
+    case UNWIND_INTERCEPT: return UNWIND_INTERCEPT;
     default: return UNWIND_EXIT;
     }
 }
 
-static void count(struct cpu *cpu, const struct pending_event *event)
+/* What a hypervisor injected is no exit avoided. */
+static void count_delivery(struct cpu *cpu, enum exit_index what, bool injected)
+{
+    if (!injected)
+        cpu_count_sensitive(cpu, what);
+}
+
+static void count(struct cpu *cpu, const struct pending_event *event, bool injected)
 {
     if (event->type == EVENT_EXTERNAL) {
         COUNT(cpu->stats, INTERRUPTS);
-        cpu_sensitive(cpu, EXIT_INDEX_EXTERNAL_INTERRUPT);
+        count_delivery(cpu, EXIT_INDEX_EXTERNAL_INTERRUPT, injected);
         return;
     }
     COUNT(cpu->stats, EXCEPTIONS);
     if (event->type == EVENT_EXCEPTION && event->vector == VEC_PF) {
         COUNT(cpu->stats, TRUE_FAULTS);
-        cpu_sensitive(cpu, EXIT_INDEX_TRUE_FAULT);
+        count_delivery(cpu, EXIT_INDEX_TRUE_FAULT, injected);
     } else {
-        cpu_sensitive(cpu, EXIT_INDEX_EXCEPTION);
+        count_delivery(cpu, EXIT_INDEX_EXCEPTION, injected);
     }
+}
+
+/* In VMX non-root operation: does this exception exit, rather than be delivered? */
+static bool intercepted(struct cpu *cpu, const struct pending_event *event)
+{
+    return cpu->nonroot && event->type == EVENT_EXCEPTION && cpu->nonroot->exception(cpu, event);
+}
+
+/*
+ * The CPU turns to delivering `event`. True: it can't, because it is a double fault that exits. A double fault is not
+ * seen as happening during the delivery of what caused it (SDM 3, 28.2.4).
+ */
+static bool now_delivers(struct cpu *cpu, const struct pending_event *event)
+{
+    if (likely(!cpu->nonroot))
+        return false;
+    cpu->nonroot->vectoring.valid = false;
+    if (event->vector == VEC_DF && intercepted(cpu, event))
+        return true;
+    cpu->nonroot->vectoring = *event;
+    return false;
+}
+
+/* The first event of a delivery: VM entry may have injected it, and then it is not intercepted. */
+static bool first_exits(struct cpu *cpu, const struct pending_event *event)
+{
+    if (likely(!cpu->nonroot))
+        return false;
+    if (!cpu->nonroot->injected && intercepted(cpu, event))
+        return true;
+    cpu->nonroot->injected = false;
+    cpu->nonroot->vectoring = *event;
+    return false;
 }
 
 enum delivery cpu_deliver(struct cpu *cpu)
 {
     jmp_buf outer;
     struct pending_event event = cpu->event;
-    enum unwind how;
-    const bool single = cpu->single;
+    enum unwind how = UNWIND_NONE;
+    const bool single = cpu->single, injected = cpu->nonroot && cpu->nonroot->injected;
     memcpy(&outer, &cpu->unwind, sizeof(outer));
     cpu->single = true; /* no block runs: stores to code pages and devices are simply done */
-    bool alive = true;
-    while (alive && (how = attempt(cpu, &event)) == UNWIND_EXCEPTION) {
+    bool alive = true, exits = first_exits(cpu, &event);
+    while (alive && !exits && (how = attempt(cpu, &event)) == UNWIND_EXCEPTION) {
         struct pending_event first = event, second = cpu->event;
+        exits = intercepted(cpu, &second);
+        if (exits)
+            break;
         alive = merge(&first, &second, &event);
+        exits = alive && now_delivers(cpu, &event);
     }
     cpu->single = single;
     memcpy(&cpu->unwind, &outer, sizeof(outer));
     cpu->event = event;
+    if (exits) {
+        cpu->event.valid = false;
+        return INTERCEPTED;
+    }
     if (!alive) {
         cpu->event.valid = false;
         return TRIPLE_FAULT;
     }
-    if (how == UNWIND_EXIT)
-        longjmp(cpu->unwind, UNWIND_EXIT);
-    count(cpu, &event);
+    if (how != UNWIND_NONE)
+        longjmp(cpu->unwind, (int)how);
+    if (cpu->nonroot)
+        cpu->nonroot->vectoring.valid = false;
+    count(cpu, &event, injected);
     cpu->event.valid = false;
     cpu->interrupt_shadow = false;
     cpu->halted = false;
@@ -128,11 +181,18 @@ enum delivery cpu_deliver(struct cpu *cpu)
 static const struct insn *software_interrupt(struct cpu *cpu, const struct insn *in, enum event_type type,
                                              uint8_t vector)
 {
-    const struct pending_event event = {.valid = true, .type = (uint8_t)type, .vector = vector};
+    const struct pending_event event = {.valid = true, .type = (uint8_t)type, .vector = vector, .length = in->len};
     const uint8_t cpl = cpu->cpl;
+    if (cpu->nonroot) {
+        if (type != EVENT_SOFTWARE && cpu->nonroot->exception(cpu, &event))
+            cpu_unwind(cpu, in, UNWIND_INTERCEPT);
+        cpu->nonroot->vectoring = event;
+    }
     interrupt_deliver(cpu, in, &event, cpu_next_rip(cpu, in));
+    if (cpu->nonroot)
+        cpu->nonroot->vectoring.valid = false;
     if (cpl == 3 && cpu->cpl < 3)
-        cpu_sensitive(cpu, EXIT_INDEX_SYSCALL);
+        cpu_count_sensitive(cpu, EXIT_INDEX_SYSCALL);
     return NULL;
 }
 
@@ -145,20 +205,20 @@ static const struct insn *op_int(struct cpu *cpu, const struct insn *in)
 
 static const struct insn *op_int3(struct cpu *cpu, const struct insn *in)
 {
-    return software_interrupt(cpu, in, EVENT_SOFTWARE, VEC_BP);
+    return software_interrupt(cpu, in, EVENT_SOFTWARE_EXCEPTION, VEC_BP);
 }
 
 static const struct insn *op_into(struct cpu *cpu, const struct insn *in)
 {
     if (!flag_of(&cpu->lf))
         return end_block(cpu, cpu_next_rip(cpu, in));
-    return software_interrupt(cpu, in, EVENT_SOFTWARE, VEC_OF);
+    return software_interrupt(cpu, in, EVENT_SOFTWARE_EXCEPTION, VEC_OF);
 }
 
 /* INT1 asks no gate for permission: a hardware event but for the address it pushes. */
 static const struct insn *op_int1(struct cpu *cpu, const struct insn *in)
 {
-    return software_interrupt(cpu, in, EVENT_EXCEPTION, VEC_DB);
+    return software_interrupt(cpu, in, EVENT_PRIVILEGED, VEC_DB);
 }
 
 bool select_int(const struct decoded *d, struct insn *in)

@@ -23,6 +23,12 @@ static _Noreturn void gate_fault(struct cpu *cpu, const struct insn *in, const s
     cpu_raise_error(cpu, in, vector, d->event->vector * 8u | IDT_ERROR | d->ext);
 }
 
+/* By the program itself: it needs the gate's permission, and faults on the way carry no EXT. */
+static bool asked_for(const struct pending_event *event)
+{
+    return event->type == EVENT_SOFTWARE || event->type == EVENT_SOFTWARE_EXCEPTION;
+}
+
 /* Is it a fault, so that its handler may go back to the instruction? (SDM 3, table 6-1) */
 static bool is_fault(const struct pending_event *event)
 {
@@ -115,7 +121,7 @@ static struct gate read_gate(struct cpu *cpu, const struct insn *in, const struc
         /* fall through */
     default: gate_fault(cpu, in, d, VEC_GP);
     }
-    if (d->event->type == EVENT_SOFTWARE && gate.dpl < cpu->cpl)
+    if (asked_for(d->event) && gate.dpl < cpu->cpl)
         gate_fault(cpu, in, d, VEC_GP);
     if (!gate.present)
         gate_fault(cpu, in, d, VEC_NP);
@@ -210,7 +216,7 @@ static void deliver_protected(struct cpu *cpu, const struct insn *in, const stru
 
 void interrupt_deliver(struct cpu *cpu, const struct insn *in, const struct pending_event *event, uint64_t rip)
 {
-    struct delivering d = {.event = event, .rip = rip, .ext = event->type != EVENT_SOFTWARE};
+    struct delivering d = {.event = event, .rip = rip, .ext = !asked_for(event)};
     if (!cpu_protected(cpu))
         deliver_real(cpu, in, &d);
     else if (cpu_long_mode(cpu))

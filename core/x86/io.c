@@ -22,11 +22,22 @@ static bool bitmap_permits(struct cpu *cpu, const struct insn *in, unsigned port
     return !(bits & ((1u << size) - 1));
 }
 
-static void check_port(struct cpu *cpu, const struct insn *in, unsigned port, unsigned size)
+/* `how` is of enum io_qualification, for who intercepts ports. */
+static void check_port(struct cpu *cpu, const struct insn *in, unsigned port, unsigned size, unsigned how)
 {
     bool restricted = cpu_protected(cpu) && (cpu_v86(cpu) || cpu->cpl > cpu_iopl(cpu));
     if (restricted && !bitmap_permits(cpu, in, port, size))
         cpu_raise_error(cpu, in, VEC_GP, 0);
+    cpu_intercept(cpu, in, EXIT_INDEX_IO, io_qualification(port, size, how));
+}
+
+static unsigned immediate(const struct insn *in)
+{
+    return in->op ? IO_IMMEDIATE : 0;
+}
+static unsigned repeated(const struct insn *in)
+{
+    return string_repeats(in) ? IO_REP : 0;
 }
 
 static void fill_exit(struct cpu *cpu, unsigned port, unsigned size, bool input, uint64_t count)
@@ -51,7 +62,7 @@ static const struct insn *op_in(struct cpu *cpu, const struct insn *in)
 {
     if (!cpu->latch.port_valid) {
         unsigned port = port_of(cpu, in);
-        check_port(cpu, in, port, in->opsize);
+        check_port(cpu, in, port, in->opsize, IO_IN | immediate(in));
         fill_exit(cpu, port, in->opsize, true, 1);
         cpu_unwind(cpu, in, UNWIND_EXIT);
     }
@@ -65,7 +76,7 @@ static const struct insn *op_in(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_out(struct cpu *cpu, const struct insn *in)
 {
     unsigned port = port_of(cpu, in);
-    check_port(cpu, in, port, in->opsize);
+    check_port(cpu, in, port, in->opsize, immediate(in));
     memcpy(cpu->io_data, &cpu->gpr[RAX], in->opsize);
     fill_exit(cpu, port, in->opsize, false, 1);
     cpu->exit_ready = true;
@@ -108,7 +119,7 @@ static const struct insn *op_ins(struct cpu *cpu, const struct insn *in)
     uint64_t at = string_address(cpu, in, SEG_ES, RDI, ACCESS_WRITE);
     uint64_t count = string_burst(cpu, in, at, VM_IO_MAX / size);
     if (!cpu->latch.port_valid) {
-        check_port(cpu, in, port, size);
+        check_port(cpu, in, port, size, IO_IN | IO_STRING | repeated(in));
         mem_probe_write(cpu, in, at, (unsigned)count * size); /* a fault must come before the device is asked */
         fill_exit(cpu, port, size, true, count);
         cpu_unwind(cpu, in, UNWIND_EXIT);
@@ -132,7 +143,7 @@ static const struct insn *op_outs(struct cpu *cpu, const struct insn *in)
     if (string_repeats(in) && !string_count(cpu, in))
         return end_block(cpu, cpu_next_rip(cpu, in));
     unsigned size = in->opsize, port = (uint16_t)cpu->gpr[RDX];
-    check_port(cpu, in, port, size);
+    check_port(cpu, in, port, size, IO_STRING | repeated(in));
     uint64_t at = string_address(cpu, in, in->seg, RSI, ACCESS_READ);
     uint64_t count = string_burst(cpu, in, at, VM_IO_MAX / size);
     const uint8_t *direct = string_direct(cpu, at, false);

@@ -114,6 +114,6 @@ const struct insn *op_iret(struct cpu *cpu, const struct insn *in)
         iret_paragraphs(cpu, in);
     else
         iret_protected(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_KERNEL_RETURN);
+    cpu_count_sensitive(cpu, EXIT_INDEX_KERNEL_RETURN);
     return NULL;
 }

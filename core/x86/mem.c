@@ -7,6 +7,7 @@
 #include "x86/mem.h"
 #include "x86/block.h"
 #include "x86/fetch.h"
+#include "x86/nonroot.h"
 #include <errno.h>
 
 /* ---- translation ---- */
@@ -35,6 +36,7 @@ static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mo
     bool mapped = mmu_walk(&cpu->paging, cpu->host->ram, at, access, rights_of(mode), out);
     const struct translation t = *out;
     cpu->stats->counter[COUNTER_WALK_REFS] += t.refs;
+    cpu->stats->counter[COUNTER_EPT_REFS] += t.ept_refs;
     if (!mapped || mode == TLB_USER_ALIGNED)
         return mapped;
 
@@ -50,16 +52,33 @@ static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mo
     e->read = plain && t.readable ? page : NO_TAG;
     e->write = plain && t.writable && !holds_conclusions(cpu, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
+    if (e->write != NO_TAG)
+        tlb_unprotect_frame(&cpu->tlb, frame);
+    if (mode != TLB_USER && t.page_shift > PAGE_SHIFT && host) {
+        cpu->stats->counter[COUNTER_WALK_REFS] += tlb_span_grow(&cpu->tlb, &cpu->paging, cpu->host->ram, at);
+        tlb_use_span(&cpu->tlb, cpu->cpl != 3);
+    }
     return true;
 }
 
-/* The same for an instruction: raises #PF. Returns the guest-physical address. */
+/* The same for an instruction: raises #PF, or exits for an EPT violation. Returns the guest-physical address. */
 static gpa_t translate(struct cpu *cpu, const struct insn *in, gva_t at, enum access access, enum tlb_mode mode)
 {
     struct translation t;
-    if (!fill(cpu, at, access, mode, &t))
-        cpu_raise_pf(cpu, in, at, t.error_code);
-    return t.gpa;
+    if (likely(fill(cpu, at, access, mode, &t)))
+        return t.gpa;
+    if (t.ept != EPT_OK)
+        cpu->nonroot->second_level(cpu, in, at, &t);
+    cpu_raise_pf(cpu, in, at, t.error_code);
+}
+
+void mem_second_level(struct cpu *cpu, const struct insn *in, gpa_t at)
+{
+    struct ept_path path;
+    struct translation t = {.guest = at, .ept_qualification = EPT_READ};
+    t.ept = ept_walk(cpu->host->ram, cpu->paging.eptp, cpu->paging.maxphyaddr, at, EPT_READ, &path);
+    if (t.ept != EPT_OK)
+        cpu->nonroot->second_level(cpu, in, gva(0), &t);
 }
 
 bool mem_fill(struct cpu *cpu, gva_t page, enum access access)

@@ -49,6 +49,9 @@ void mem_load_slow(struct cpu *cpu, const struct insn *in, uint64_t at, void *to
 void mem_store_slow(struct cpu *cpu, const struct insn *in, uint64_t at, const void *from, unsigned size,
                     enum mem_purpose purpose);
 
+/* Can this guest-physical address be read through EPT? If not, it exits: for the PAE pointers, which CR3 names. */
+void mem_second_level(struct cpu *cpu, const struct insn *in, gpa_t at);
+
 /*
  * Looks the page up for a data access, as the access itself would, and puts it into the software TLB; for translators.
  * False: the access would fault. Whether there is a tag for it then is another question.

@@ -204,14 +204,33 @@ static bool write_msr(struct cpu *cpu, const struct insn *in, const struct msr *
     return true;
 }
 
+static uint64_t value_of(struct cpu *cpu, const struct insn *in, const struct msr *msr)
+{
+    return msr->read ? msr->read(cpu, in) : *(const uint64_t *)((const char *)cpu + msr->field);
+}
+
+bool cpu_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value)
+{
+    const struct msr *msr = find(index);
+    if (msr)
+        *value = value_of(cpu, NULL, msr);
+    return msr;
+}
+
+bool cpu_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value)
+{
+    const struct msr *msr = find(index);
+    return msr && write_msr(cpu, NULL, msr, value);
+}
+
 const struct insn *op_rdmsr(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_MSR_READ);
+    cpu_sensitive(cpu, in, EXIT_INDEX_MSR_READ, 0);
     const struct msr *msr = find((uint32_t)cpu->gpr[RCX]);
     if (!msr)
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    uint64_t value = msr->read ? msr->read(cpu, in) : *(const uint64_t *)((const char *)cpu + msr->field);
+    uint64_t value = value_of(cpu, in, msr);
     cpu->gpr[RAX] = (uint32_t)value;
     cpu->gpr[RDX] = value >> 32;
     return in + 1;
@@ -220,7 +239,7 @@ const struct insn *op_rdmsr(struct cpu *cpu, const struct insn *in)
 const struct insn *op_wrmsr(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_MSR_WRITE);
+    cpu_sensitive(cpu, in, EXIT_INDEX_MSR_WRITE, 0);
     const struct msr *msr = find((uint32_t)cpu->gpr[RCX]);
     uint64_t value = (uint32_t)cpu->gpr[RAX] | cpu->gpr[RDX] << 32;
     if (!msr || !write_msr(cpu, in, msr, value))

@@ -19,6 +19,7 @@
 #include "x86/decode.h"
 #include "x86/descriptor.h"
 #include "x86/mem.h"
+#include "x86/nonroot.h"
 
 #define CPU_PHYSICAL_BITS 40         /* MAXPHYADDR */
 #define CPU_SIGNATURE     0x000106a3 /* CPUID.1:EAX: family 6, model 26, stepping 3 */
@@ -31,19 +32,31 @@
 #define FLAGS_LOADABLE \
     (FLAGS_STATUS | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_VIF | FLAG_VIP | FLAG_ID)
 
+/* In VMX non-root operation a sensitive instruction asks here before it takes effect, and may not come back. */
+static inline void cpu_intercept(struct cpu *cpu, const struct insn *in, enum exit_index why, uint64_t qualification)
+{
+    if (unlikely(cpu->nonroot != NULL))
+        nonroot_asks(cpu, in, why, qualification);
+}
+
 /*
- * A sensitive instruction or event is about to take effect, its privilege checks passed. Here it is counted as an exit
- * avoided: hardware virtualization would (or could) have left the guest. Taken it was when a direct executor ran the
- * guest's code and came back with it. The one place for all of them; an engine that intercepts instructions hooks in
- * here.
+ * A sensitive event has come, or an instruction takes effect. It is counted as an exit avoided: hardware virtualization
+ * would (or could) have left the guest. Taken it was when a direct executor ran the guest's code and came back with it.
  */
-static inline void cpu_sensitive(struct cpu *cpu, enum exit_index why)
+static inline void cpu_count_sensitive(struct cpu *cpu, enum exit_index why)
 {
     struct exit_count *count = &cpu->stats->exits[why];
     if (unlikely(cpu->trapped))
         count->taken++;
     else
         count->avoided++;
+}
+
+/* A sensitive instruction is about to take effect, its privilege checks passed. The one place for all of them. */
+static inline void cpu_sensitive(struct cpu *cpu, const struct insn *in, enum exit_index why, uint64_t qualification)
+{
+    cpu_intercept(cpu, in, why, qualification);
+    cpu_count_sensitive(cpu, why);
 }
 
 static inline void require_cpl0(struct cpu *cpu, const struct insn *in)
@@ -54,13 +67,13 @@ static inline void require_cpl0(struct cpu *cpu, const struct insn *in)
 
 /* ---- events (event.c, interrupt.c) ---- */
 
-enum delivery { DELIVERED, TRIPLE_FAULT };
+enum delivery { DELIVERED, TRIPLE_FAULT, INTERCEPTED };
 
 /*
  * Delivers cpu->event. cpu->rip is what is to be pushed: the instruction of a fault, the next one otherwise. Faults
  * within the delivery are merged as SDM 3, table 6-5 says. Then cpu->event is empty and cpu->rip at the handler. When a
  * device must be asked first (a stack in MMIO space), it goes on to the caller's cpu->unwind with UNWIND_EXIT, the
- * event still pending.
+ * event still pending. INTERCEPTED: in VMX non-root operation, an exception that exits.
  */
 enum delivery cpu_deliver(struct cpu *cpu) MUST_CHECK;
 
@@ -157,6 +170,10 @@ insn_fn op_iret;      /* iret.c */
 void cpu_syscall(struct cpu *cpu, uint64_t next);
 insn_fn op_cpuid;           /* cpuid.c */
 insn_fn op_rdmsr, op_wrmsr; /* msr.c */
+
+/* The same from outside guest code, between two instructions. False: it would be #GP. */
+bool cpu_rdmsr(struct cpu *cpu, uint32_t index, uint64_t *value);
+bool cpu_wrmsr(struct cpu *cpu, uint32_t index, uint64_t value);
 
 /* The operand size of an instruction without sized operands, in bytes. */
 static inline uint8_t operand_width(const struct decoded *d)

@@ -46,7 +46,7 @@ void cpu_run_next_alone(struct cpu *cpu)
 
 uint64_t cpu_icount(const struct cpu *cpu, const struct insn *in)
 {
-    return cpu->icount - (cpu->block->count - in->pos);
+    return in ? cpu->icount - (cpu->block->count - in->pos) : cpu->icount;
 }
 
 void cpu_unwind(struct cpu *cpu, const struct insn *in, enum unwind why)
@@ -82,9 +82,12 @@ static bool unwound(struct cpu *cpu, enum unwind why)
     cpu->single = false;
     attention_clear(cpu, ATTENTION_SINGLE);
     cpu->posted_count = 0; /* of an attempt that did not come to its end */
+    bool shadowed = cpu->shadowed;
+    cpu->shadowed = false;
     switch (why) {
     case UNWIND_EXIT: cpu->io_pending = true; return true;
     case UNWIND_SINGLE: attention_set(cpu, ATTENTION_SINGLE); return false;
+    case UNWIND_INTERCEPT: cpu->interrupt_shadow = shadowed; return true;
     default: /* an exception: cpu->event */ cpu->latch = (struct io_latch){0}; return false;
     }
 }
@@ -116,6 +119,13 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len)
 
 /* ---- between blocks ---- */
 
+/* An exit to the machine. In VMX non-root operation it is none: what the hypervisor is told is counted there. */
+static void count_taken(struct cpu *cpu, enum exit_index why)
+{
+    if (!cpu->nonroot)
+        cpu->stats->exits[why].taken++;
+}
+
 static bool leave_with(struct cpu *cpu, enum vm_exit_kind kind)
 {
     cpu->exit->kind = kind;
@@ -146,22 +156,25 @@ static bool must_leave(struct cpu *cpu)
         cpu->exit_ready = false;
         return true;
     }
-    if (cpu->attention & ATTENTION_KICK) {
+    if ((cpu->attention & ATTENTION_KICK) && !(cpu->nonroot && cpu->event.valid)) { /* what is injected comes first */
         attention_clear(cpu, ATTENTION_KICK);
-        COUNT_TAKEN(cpu->stats, INTERRUPTED);
+        count_taken(cpu, EXIT_INDEX_INTERRUPTED);
         return leave_with(cpu, VM_EXIT_INTERRUPTED);
     }
     if (cpu->event.valid) {
         cpu->halted = false;
-        if (cpu_deliver(cpu) == TRIPLE_FAULT) {
-            COUNT_TAKEN(cpu->stats, TRIPLE_FAULT);
-            return leave_with(cpu, VM_EXIT_SHUTDOWN);
+        switch (cpu_deliver(cpu)) {
+        case DELIVERED: break;
+        case INTERCEPTED: return true;
+        case TRIPLE_FAULT: count_taken(cpu, EXIT_INDEX_TRIPLE_FAULT); return leave_with(cpu, VM_EXIT_SHUTDOWN);
         }
     }
+    if (unlikely(cpu->nonroot != NULL) && cpu->nonroot->boundary(cpu))
+        return true;
     if (cpu->halted)
         return leave_with(cpu, VM_EXIT_HLT);
     if (cpu->window_wanted && cpu_can_inject(cpu)) {
-        COUNT_TAKEN(cpu->stats, INTERRUPT_WINDOW);
+        count_taken(cpu, EXIT_INDEX_INTERRUPT_WINDOW);
         return leave_with(cpu, VM_EXIT_WINDOW);
     }
     if (cpu->icount >= cpu->icount_limit)
@@ -188,20 +201,34 @@ static void raise_single_step(struct cpu *cpu)
 static void run_alone(struct cpu *cpu)
 {
     bool stepping = cpu->sysflags & FLAG_TF;
+    cpu->shadowed = cpu->interrupt_shadow;
     cpu->interrupt_shadow = false; /* it covers this one instruction */
     attention_set(cpu, ATTENTION_SINGLE);
     cpu->single = true;
     const struct insn *in = block_find(cpu, true)->insn;
     while (in)
         in = in->fn(cpu, in);
-    cpu->single = false;
+    cpu->single = cpu->shadowed = false;
     attention_clear(cpu, ATTENTION_SINGLE);
     cpu->latch = (struct io_latch){0};
     if (stepping && !cpu->interrupt_shadow)
         raise_single_step(cpu);
 }
 
-#define LOOK_EVERY (UINT64_C(1) << 19) /* instructions */
+bool cpu_step(struct cpu *cpu)
+{
+    jmp_buf outer;
+    memcpy(&outer, &cpu->unwind, sizeof(outer));
+    enum unwind why = (enum unwind)setjmp(cpu->unwind);
+    if (why == UNWIND_NONE)
+        run_alone(cpu);
+    else
+        cpu->exit_ready |= unwound(cpu, why);
+    memcpy(&cpu->unwind, &outer, sizeof(outer));
+    return why == UNWIND_NONE;
+}
+
+#define LOOK_EVERY (UINT64_C(1) << 18) /* instructions */
 
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)

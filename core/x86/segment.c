@@ -68,7 +68,7 @@ struct segment_reg segment_checked(struct cpu *cpu, const struct insn *in, unsig
 
 void segment_set(struct cpu *cpu, unsigned seg, struct segment_reg value)
 {
-    cpu_sensitive(cpu, EXIT_INDEX_SEGMENT_LOAD);
+    cpu_count_sensitive(cpu, EXIT_INDEX_SEGMENT_LOAD);
     cpu->seg[seg] = value;
     cpu_mode_changed(cpu);
 }
@@ -198,7 +198,7 @@ static bool select_load_far_pointer(const struct decoded *d, struct insn *in)
 static const struct insn *op_swapgs(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_SEGMENT_LOAD);
+    cpu_sensitive(cpu, in, EXIT_INDEX_SEGMENT_LOAD, 0);
     uint64_t base = cpu->seg[SEG_GS].base;
     cpu->seg[SEG_GS].base = cpu->seg_base[SEG_GS] = cpu->kernel_gs_base;
     cpu->kernel_gs_base = base;

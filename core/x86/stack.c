@@ -117,7 +117,7 @@ static void check_v86(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_pushf(struct cpu *cpu, const struct insn *in)
 {
     check_v86(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_IF_CHANGE);
+    cpu_sensitive(cpu, in, EXIT_INDEX_IF_CHANGE, 0);
     push(cpu, in, in->opsize, cpu_rflags(cpu) & ~(uint64_t)(FLAG_RF | FLAG_VM));
     return in + 1;
 }
@@ -125,7 +125,7 @@ static const struct insn *op_pushf(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_popf(struct cpu *cpu, const struct insn *in)
 {
     check_v86(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_IF_CHANGE);
+    cpu_sensitive(cpu, in, EXIT_INDEX_IF_CHANGE, 0);
     uint32_t may_change = FLAGS_STATUS | FLAG_TF | FLAG_DF | FLAG_NT | FLAG_AC | FLAG_ID;
     if (cpu->cpl <= cpu_iopl(cpu))
         may_change |= FLAG_IF;

@@ -23,8 +23,8 @@ struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
     cpu->host = host;
     cpu->stats = host->stats;
     cpu->icount_limit = cpu->look_at = UINT64_MAX;
-    tlb_init(&cpu->tlb);
-    cpu->blocks = block_cache_create(host->ram->size, why);
+    int error = tlb_init_spans(&cpu->tlb, host->ram, why);
+    cpu->blocks = error ? NULL : block_cache_create(host->ram->size, why);
     struct cpu_state reset;
     cpu_state_reset(&reset);
     if (!cpu->blocks || cpu_set_state(cpu, &reset, why)) {
@@ -39,6 +39,7 @@ void cpu_destroy(struct cpu *cpu)
     if (!cpu)
         return;
     block_cache_destroy(cpu->blocks);
+    tlb_destroy(&cpu->tlb);
     munmap((uint8_t *)cpu - CPU_STACK_SIZE, CPU_STACK_SIZE + sizeof(struct cpu));
 }
 
@@ -65,6 +66,7 @@ void cpu_mode_changed(struct cpu *cpu)
     enum tlb_mode user = aligned ? TLB_USER_ALIGNED : TLB_USER;
     enum tlb_mode mode = cpu->cpl == 3 ? user : smap_off ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
     cpu->tlb_data = cpu->tlb.entry[mode];
+    tlb_use_span(&cpu->tlb, cpu->cpl != 3);
     fpu_mode_changed(cpu);
     block_new_regime(cpu, REGIME_MODE, gva(0));
 }
@@ -78,8 +80,15 @@ void cpu_set_rflags(struct cpu *cpu, uint64_t rflags)
         cpu_mode_changed(cpu);
 }
 
+static void forget_walks(struct cpu *cpu)
+{
+    if (cpu->paging.cache)
+        walk_cache_clear(cpu->paging.cache);
+}
+
 void cpu_flush_tlb(struct cpu *cpu, bool global_too)
 {
+    forget_walks(cpu);
     if (global_too)
         tlb_flush_all(&cpu->tlb);
     else
@@ -92,6 +101,7 @@ void cpu_flush_tlb(struct cpu *cpu, bool global_too)
 
 void cpu_flush_page(struct cpu *cpu, gva_t at)
 {
+    forget_walks(cpu);
     bool all = tlb_flush_page(&cpu->tlb, at);
     block_new_regime(cpu, all ? REGIME_ALL : REGIME_PAGE, at);
     if (cpu->watch)

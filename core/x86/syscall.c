@@ -34,7 +34,7 @@ static const struct insn *go(struct cpu *cpu, unsigned cpl, struct segment_reg c
 
 void cpu_syscall(struct cpu *cpu, uint64_t next)
 {
-    cpu_sensitive(cpu, EXIT_INDEX_SYSCALL);
+    cpu_count_sensitive(cpu, EXIT_INDEX_SYSCALL);
     uint64_t rflags = cpu_rflags(cpu);
     unsigned selector = cpu->star >> 32 & 0xffff;
     cpu->gpr[RCX] = next;
@@ -59,7 +59,7 @@ static const struct insn *op_sysret(struct cpu *cpu, const struct insn *in)
     const uint64_t rip = to64 ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX];
     if (cpu->cpl != 0 || !canonical(rip))
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    cpu_sensitive(cpu, EXIT_INDEX_KERNEL_RETURN);
+    cpu_sensitive(cpu, in, EXIT_INDEX_KERNEL_RETURN, 0);
     unsigned selector = cpu->star >> 48;
     struct segment_reg cs = to64 ? flat_code(selector + 16, 3, ATTR_L) : flat_code(selector, 3, ATTR_DB);
     cpu_set_rflags(cpu, cpu->gpr[R11] & FLAGS_LOADABLE);
@@ -73,7 +73,7 @@ static const struct insn *op_sysenter(struct cpu *cpu, const struct insn *in)
     unsigned selector = (uint16_t)cpu->sysenter_cs;
     if (!cpu_protected(cpu) || selector_null((uint16_t)selector))
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    cpu_sensitive(cpu, EXIT_INDEX_SYSCALL);
+    cpu_sensitive(cpu, in, EXIT_INDEX_SYSCALL, 0);
     const bool wide = cpu_long_mode(cpu);
     cpu->gpr[RSP] = wide ? cpu->sysenter_esp : (uint32_t)cpu->sysenter_esp;
     cpu_set_rflags(cpu, cpu_rflags(cpu) & ~(uint64_t)(FLAG_VM | FLAG_IF));
@@ -89,7 +89,7 @@ static const struct insn *op_sysexit(struct cpu *cpu, const struct insn *in)
         cpu_raise_error(cpu, in, VEC_GP, 0);
     if (to64 && (!canonical(cpu->gpr[RCX]) || !canonical(cpu->gpr[RDX])))
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    cpu_sensitive(cpu, EXIT_INDEX_KERNEL_RETURN);
+    cpu_sensitive(cpu, in, EXIT_INDEX_KERNEL_RETURN, 0);
     cpu->gpr[RSP] = to64 ? cpu->gpr[RCX] : (uint32_t)cpu->gpr[RCX];
     unsigned first = selector + (to64 ? 32 : 16);
     return go(cpu, 3, flat_code(first, 3, to64 ? ATTR_L : ATTR_DB), flat_stack(first + 8, 3),

@@ -10,6 +10,7 @@
 static const struct insn *op_hlt(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
+    cpu_intercept(cpu, in, EXIT_INDEX_HLT, 0);
     COUNT_TAKEN(cpu->stats, HLT); /* the one instruction here that always goes to the machine */
     cpu->halted = true;
     return end_block(cpu, cpu_next_rip(cpu, in));
@@ -20,7 +21,7 @@ static void require_iopl(struct cpu *cpu, const struct insn *in)
 {
     if (cpu_protected(cpu) && cpu->cpl > cpu_iopl(cpu))
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    cpu_sensitive(cpu, EXIT_INDEX_IF_CHANGE);
+    cpu_sensitive(cpu, in, EXIT_INDEX_IF_CHANGE, 0);
 }
 
 static const struct insn *op_cli(struct cpu *cpu, const struct insn *in)
@@ -63,10 +64,11 @@ static const struct insn *op_stac(struct cpu *cpu, const struct insn *in)
 
 /* ---- time and performance counters ---- */
 
-static void read_tsc(struct cpu *cpu, const struct insn *in)
+static void read_tsc(struct cpu *cpu, const struct insn *in, enum exit_index why)
 {
     if (cpu_protected(cpu) && (cpu->paging.cr4 & CR4_TSD) && cpu->cpl > 0)
         cpu_raise_error(cpu, in, VEC_GP, 0);
+    cpu_sensitive(cpu, in, why, 0);
     uint64_t tsc = cpu->host->tsc(cpu->host->context, cpu_icount(cpu, in)) + (uint64_t)cpu->tsc_offset;
     cpu->gpr[RAX] = (uint32_t)tsc;
     cpu->gpr[RDX] = tsc >> 32;
@@ -74,23 +76,21 @@ static void read_tsc(struct cpu *cpu, const struct insn *in)
 
 static const struct insn *op_rdtsc(struct cpu *cpu, const struct insn *in)
 {
-    read_tsc(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_RDTSC);
+    read_tsc(cpu, in, EXIT_INDEX_RDTSC);
     return in + 1;
 }
 
 static const struct insn *op_rdtscp(struct cpu *cpu, const struct insn *in)
 {
-    read_tsc(cpu, in);
+    read_tsc(cpu, in, EXIT_INDEX_RDTSCP);
     cpu->gpr[RCX] = (uint32_t)cpu->tsc_aux;
-    cpu_sensitive(cpu, EXIT_INDEX_RDTSCP);
     return in + 1;
 }
 
 /* There are no performance counters: every index is out of range. */
 static const struct insn *op_rdpmc(struct cpu *cpu, const struct insn *in)
 {
-    cpu_sensitive(cpu, EXIT_INDEX_RDPMC);
+    cpu_sensitive(cpu, in, EXIT_INDEX_RDPMC, 0);
     cpu_raise_error(cpu, in, VEC_GP, 0);
 }
 
@@ -100,6 +100,7 @@ static const struct insn *op_rdpmc(struct cpu *cpu, const struct insn *in)
 static void load_table(struct cpu *cpu, const struct insn *in, struct table_reg *table)
 {
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_GDTR_IDTR, (uint64_t)in->disp);
     const unsigned size = in->flags & INSN_FLAT ? 8 : 4;
     uint64_t at = effective_address(cpu, in);
     uint64_t limit = mem_load(cpu, in, linear(cpu, in, in->seg, at, 2, ACCESS_READ), 2);
@@ -108,7 +109,6 @@ static void load_table(struct cpu *cpu, const struct insn *in, struct table_reg 
         base &= 0xffffff;
     if (!canonical(base))
         cpu_raise_error(cpu, in, VEC_GP, 0);
-    cpu_sensitive(cpu, EXIT_INDEX_GDTR_IDTR);
     *table = (struct table_reg){.base = base, .limit = (uint16_t)limit};
 }
 
@@ -116,6 +116,7 @@ static void store_table(struct cpu *cpu, const struct insn *in, struct table_reg
 {
     if ((cpu->paging.cr4 & CR4_UMIP) && cpu->cpl > 0)
         cpu_raise_error(cpu, in, VEC_GP, 0);
+    cpu_sensitive(cpu, in, EXIT_INDEX_GDTR_IDTR, (uint64_t)in->disp);
     const unsigned size = in->flags & INSN_FLAT ? 8 : 4;
     if (in->opsize == 2)
         table.base &= 0xffffff;
@@ -125,7 +126,6 @@ static void store_table(struct cpu *cpu, const struct insn *in, struct table_reg
     mem_probe_write(cpu, in, base, size);
     mem_store(cpu, in, limit, 2, table.limit);
     mem_store(cpu, in, base, size, table.base);
-    cpu_sensitive(cpu, EXIT_INDEX_GDTR_IDTR);
 }
 
 static const struct insn *op_lgdt(struct cpu *cpu, const struct insn *in)
@@ -157,14 +157,14 @@ static const struct insn *op_sidt(struct cpu *cpu, const struct insn *in)
 static const struct insn *op_wbinvd(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_WBINVD);
+    cpu_sensitive(cpu, in, EXIT_INDEX_WBINVD, 0);
     return in + 1;
 }
 
 static const struct insn *op_invd(struct cpu *cpu, const struct insn *in)
 {
     require_cpl0(cpu, in);
-    cpu_sensitive(cpu, EXIT_INDEX_INVD);
+    cpu_sensitive(cpu, in, EXIT_INDEX_INVD, 0);
     return in + 1;
 }
 
@@ -172,6 +172,18 @@ static const struct insn *op_invd(struct cpu *cpu, const struct insn *in)
 
 static const struct insn *op_undefined(struct cpu *cpu, const struct insn *in)
 {
+    cpu_raise(cpu, in, VEC_UD);
+}
+
+/*
+ * VMX instructions: undefined outside VMX operation, and never carried out by guest code: in non-root operation each
+ * exits, at any privilege. Root code is C (hwassist/vtx/vmx.h). `op` is the exit reason.
+ */
+static const struct insn *op_vmx(struct cpu *cpu, const struct insn *in)
+{
+    bool here = cpu_protected(cpu) && !cpu_v86(cpu) && (!cpu_long_mode(cpu) || cpu->code_size == CODE64);
+    if (here || in->op == EXIT_INDEX_VMCALL)
+        cpu_intercept(cpu, in, (enum exit_index)in->op, (uint64_t)in->disp);
     cpu_raise(cpu, in, VEC_UD);
 }
 
@@ -189,6 +201,7 @@ static insn_fn *const handlers[] = {
 static bool select_system(const struct decoded *d, struct insn *in)
 {
     in->opsize = operand_width(d);
+    in->op = (uint8_t)d->arg;
     in->fn = handlers[d->z.mnemonic];
     return true;
 }
@@ -208,6 +221,15 @@ static bool select_undefined(const struct decoded *d, struct insn *in)
     return true;
 }
 
+static bool select_vmx(const struct decoded *d, struct insn *in)
+{
+    in->flags |= INSN_LAST;
+    in->opsize = d->code_size == CODE64 ? 8 : 4;
+    in->op = (uint8_t)d->arg;
+    in->fn = op_vmx;
+    return true;
+}
+
 #define UNDEFINED(mnemonic)                            \
     {                                                  \
         ZYDIS_MNEMONIC_##mnemonic, select_undefined, 0 \
@@ -223,10 +245,10 @@ const struct family_row family_system[] = {
     {ZYDIS_MNEMONIC_RDTSC, select_system, 0},
     {ZYDIS_MNEMONIC_RDTSCP, select_system, 0},
     {ZYDIS_MNEMONIC_RDPMC, select_last, 0},
-    {ZYDIS_MNEMONIC_LGDT, select_system, 0},
-    {ZYDIS_MNEMONIC_LIDT, select_system, 0},
-    {ZYDIS_MNEMONIC_SGDT, select_system, 0},
-    {ZYDIS_MNEMONIC_SIDT, select_system, 0},
+    {ZYDIS_MNEMONIC_SGDT, select_system, 0}, /* the numbers are VT-x's, for who intercepts them (SDM 3, 28.2.5) */
+    {ZYDIS_MNEMONIC_SIDT, select_system, 1},
+    {ZYDIS_MNEMONIC_LGDT, select_system, 2},
+    {ZYDIS_MNEMONIC_LIDT, select_system, 3},
     {ZYDIS_MNEMONIC_WBINVD, select_system, 0},
     {ZYDIS_MNEMONIC_INVD, select_system, 0},
     {ZYDIS_MNEMONIC_CPUID, select_system, 0},
@@ -240,19 +262,19 @@ const struct family_row family_system[] = {
     UNDEFINED(XGETBV), /* CR4.OSXSAVE can't be set */
     UNDEFINED(XSETBV),
     UNDEFINED(INVPCID),
-    UNDEFINED(VMCALL), /* outside VMX operation */
-    UNDEFINED(VMLAUNCH),
-    UNDEFINED(VMRESUME),
-    UNDEFINED(VMXOFF),
-    UNDEFINED(VMXON),
-    UNDEFINED(VMCLEAR),
-    UNDEFINED(VMPTRLD),
-    UNDEFINED(VMPTRST),
-    UNDEFINED(VMREAD),
-    UNDEFINED(VMWRITE),
     UNDEFINED(VMFUNC),
-    UNDEFINED(INVEPT),
-    UNDEFINED(INVVPID),
+    {ZYDIS_MNEMONIC_VMCALL, select_vmx, EXIT_INDEX_VMCALL},
+    {ZYDIS_MNEMONIC_VMLAUNCH, select_vmx, EXIT_INDEX_VMLAUNCH},
+    {ZYDIS_MNEMONIC_VMRESUME, select_vmx, EXIT_INDEX_VMRESUME},
+    {ZYDIS_MNEMONIC_VMXOFF, select_vmx, EXIT_INDEX_VMXOFF},
+    {ZYDIS_MNEMONIC_VMXON, select_vmx, EXIT_INDEX_VMXON},
+    {ZYDIS_MNEMONIC_VMCLEAR, select_vmx, EXIT_INDEX_VMCLEAR},
+    {ZYDIS_MNEMONIC_VMPTRLD, select_vmx, EXIT_INDEX_VMPTRLD},
+    {ZYDIS_MNEMONIC_VMPTRST, select_vmx, EXIT_INDEX_VMPTRST},
+    {ZYDIS_MNEMONIC_VMREAD, select_vmx, EXIT_INDEX_VMREAD},
+    {ZYDIS_MNEMONIC_VMWRITE, select_vmx, EXIT_INDEX_VMWRITE},
+    {ZYDIS_MNEMONIC_INVEPT, select_vmx, EXIT_INDEX_INVEPT},
+    {ZYDIS_MNEMONIC_INVVPID, select_vmx, EXIT_INDEX_INVVPID},
     UNDEFINED(VMMCALL), /* EFER.SVME can't be set */
     UNDEFINED(VMRUN),
     UNDEFINED(VMLOAD),

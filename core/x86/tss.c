@@ -176,6 +176,9 @@ static void load_task_segments(struct cpu *cpu, const struct insn *in, const str
 void task_switch(struct cpu *cpu, const struct insn *in, uint16_t selector, enum task_reason why, uint64_t rip,
                  const struct pending_event *event, uint32_t ext)
 {
+    static const uint8_t sources[] = {[TASK_CALL] = 0, [TASK_IRET] = 1, [TASK_JMP] = 2, [TASK_EVENT] = 3};
+    if (cpu->nonroot)
+        cpu->nonroot->task_switch(cpu, in, selector, sources[why]);
     static const struct insn no_instruction; /* fn is NULL: a fault leaves RIP at the new task's first instruction */
     const struct segment_reg old = cpu->seg[SEG_TR];
     const bool nested = why == TASK_CALL || why == TASK_EVENT;

@@ -128,11 +128,11 @@ const struct insn *op_lldt(struct cpu *cpu, const struct insn *in)
 {
     require_selectors(cpu, in);
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     uint16_t selector = (uint16_t)rm_read(cpu, in, 2);
     struct segment_reg s = segment_null(selector, 0);
     if (!selector_null(selector))
         s = system_segment(cpu, in, selector, system_descriptor(cpu, in, selector, BIT(SYS_LDT)));
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     cpu->seg[SEG_LDTR] = s;
     return in + 1;
 }
@@ -141,6 +141,7 @@ const struct insn *op_ltr(struct cpu *cpu, const struct insn *in)
 {
     require_selectors(cpu, in);
     require_cpl0(cpu, in);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     uint16_t selector = (uint16_t)rm_read(cpu, in, 2);
     if (selector_null(selector))
         cpu_raise_error(cpu, in, VEC_GP, 0);
@@ -148,7 +149,6 @@ const struct insn *op_ltr(struct cpu *cpu, const struct insn *in)
     uint64_t raw = system_descriptor(cpu, in, selector, types);
     struct segment_reg s = system_segment(cpu, in, selector, raw);
     descriptor_set_type(cpu, in, selector, raw, desc_type(raw) | SYS_TSS_BUSY);
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     s.attr |= SYS_TSS_BUSY;
     cpu->seg[SEG_TR] = s;
     return in + 1;
@@ -159,8 +159,8 @@ static const struct insn *store_selector(struct cpu *cpu, const struct insn *in,
     require_selectors(cpu, in);
     if ((cpu->paging.cr4 & CR4_UMIP) && cpu->cpl > 0)
         cpu_raise_error(cpu, in, VEC_GP, 0);
+    cpu_sensitive(cpu, in, EXIT_INDEX_LDTR_TR, (uint64_t)in->disp);
     rm_write(cpu, in, in->flags & INSN_MEM ? 2 : in->opsize, cpu->seg[seg].selector);
-    cpu_sensitive(cpu, EXIT_INDEX_LDTR_TR);
     return in + 1;
 }
 
@@ -181,13 +181,14 @@ bool select_verify(const struct decoded *d, struct insn *in)
     static const struct {
         unsigned mnemonic;
         insn_fn *fn;
+        uint8_t op; /* for who intercepts it: VT-x's number of the instruction (SDM 3, 28.2.5) */
     } handlers[] = {
-        {ZYDIS_MNEMONIC_LAR, op_lar},   {ZYDIS_MNEMONIC_LSL, op_lsl},   {ZYDIS_MNEMONIC_VERR, op_verr},
-        {ZYDIS_MNEMONIC_VERW, op_verw}, {ZYDIS_MNEMONIC_ARPL, op_arpl}, {ZYDIS_MNEMONIC_LLDT, op_lldt},
-        {ZYDIS_MNEMONIC_LTR, op_ltr},   {ZYDIS_MNEMONIC_SLDT, op_sldt}, {ZYDIS_MNEMONIC_STR, op_str},
+        {ZYDIS_MNEMONIC_LAR, op_lar, 0},   {ZYDIS_MNEMONIC_LSL, op_lsl, 0},   {ZYDIS_MNEMONIC_VERR, op_verr, 0},
+        {ZYDIS_MNEMONIC_VERW, op_verw, 0}, {ZYDIS_MNEMONIC_ARPL, op_arpl, 0}, {ZYDIS_MNEMONIC_LLDT, op_lldt, 2},
+        {ZYDIS_MNEMONIC_LTR, op_ltr, 3},   {ZYDIS_MNEMONIC_SLDT, op_sldt, 0}, {ZYDIS_MNEMONIC_STR, op_str, 1},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(handlers); i++)
         if (handlers[i].mnemonic == d->arg)
-            in->fn = handlers[i].fn;
+            in->fn = handlers[i].fn, in->op = handlers[i].op;
     return true;
 }

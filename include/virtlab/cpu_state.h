@@ -56,7 +56,14 @@ struct fpu_state {
 };
 
 /* How an event is delivered; the numbers are VT-x's interruption types (SDM 3, 25.8.3). */
-enum event_type { EVENT_EXTERNAL = 0, EVENT_NMI = 2, EVENT_EXCEPTION = 3, EVENT_SOFTWARE = 4 };
+enum event_type {
+    EVENT_EXTERNAL = 0,
+    EVENT_NMI = 2,
+    EVENT_EXCEPTION = 3,
+    EVENT_SOFTWARE = 4,           /* INT n */
+    EVENT_PRIVILEGED = 5,         /* INT1 */
+    EVENT_SOFTWARE_EXCEPTION = 6, /* INT3, INTO */
+};
 
 /* An event that was accepted but whose delivery hasn't happened yet. */
 struct pending_event {
@@ -65,6 +72,7 @@ struct pending_event {
     uint8_t vector;
     uint8_t type; /* enum event_type */
     uint32_t error_code;
+    uint8_t length; /* of the INT instruction, when the event is one and RIP still points to it; else 0 */
 };
 
 struct cpu_state {
@@ -132,6 +140,7 @@ struct cpu_state {
 #define CR4_OSFXSR     UINT64_C(0x00000200)
 #define CR4_OSXMMEXCPT UINT64_C(0x00000400)
 #define CR4_UMIP       UINT64_C(0x00000800)
+#define CR4_VMXE       UINT64_C(0x00002000)
 #define CR4_FSGSBASE   UINT64_C(0x00010000)
 #define CR4_PCIDE      UINT64_C(0x00020000)
 #define CR4_OSXSAVE    UINT64_C(0x00040000)

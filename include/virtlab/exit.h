@@ -21,6 +21,8 @@
     X(1, EXTERNAL_INTERRUPT, "external_interrupt", "an interrupt was delivered to the guest")    \
     X(2, TRIPLE_FAULT, "triple_fault", "the guest could not deliver #DF")                        \
     X(7, INTERRUPT_WINDOW, "interrupt_window", "the guest can take an interrupt again")          \
+    X(8, NMI_WINDOW, "nmi_window", "the guest can take an NMI again")                            \
+    X(9, TASK_SWITCH, "task_switch", "a hardware task switch")                                   \
     X(10, CPUID, "cpuid", "CPUID")                                                               \
     X(12, HLT, "hlt", "HLT")                                                                     \
     X(13, INVD, "invd", "INVD")                                                                  \
@@ -28,6 +30,15 @@
     X(15, RDPMC, "rdpmc", "RDPMC")                                                               \
     X(16, RDTSC, "rdtsc", "RDTSC")                                                               \
     X(18, VMCALL, "hypercall", "VMCALL or the technique's own hypercall")                        \
+    X(19, VMCLEAR, "vmclear", "VMCLEAR of the guest")                                            \
+    X(20, VMLAUNCH, "vmlaunch", "VMLAUNCH of the guest")                                         \
+    X(21, VMPTRLD, "vmptrld", "VMPTRLD of the guest")                                            \
+    X(22, VMPTRST, "vmptrst", "VMPTRST of the guest")                                            \
+    X(23, VMREAD, "vmread", "VMREAD of the guest")                                               \
+    X(24, VMRESUME, "vmresume", "VMRESUME of the guest")                                         \
+    X(25, VMWRITE, "vmwrite", "VMWRITE of the guest")                                            \
+    X(26, VMXOFF, "vmxoff", "VMXOFF of the guest")                                               \
+    X(27, VMXON, "vmxon", "VMXON of the guest")                                                  \
     X(28, CR_ACCESS, "cr_access", "access to a control register")                                \
     X(29, DR_ACCESS, "dr_access", "access to a debug register")                                  \
     X(30, IO, "io", "port I/O")                                                                  \
@@ -35,13 +46,16 @@
     X(32, MSR_WRITE, "msr_write", "WRMSR")                                                       \
     X(33, ENTRY_FAILURE, "entry_failure", "the guest's state could not be entered")              \
     X(36, MWAIT, "mwait", "MWAIT")                                                               \
+    X(37, MTF, "monitor_trap", "one instruction was executed (monitor trap flag)")               \
     X(40, PAUSE, "pause", "PAUSE")                                                               \
     X(46, GDTR_IDTR, "gdtr_idtr", "LGDT, LIDT, SGDT or SIDT")                                    \
     X(47, LDTR_TR, "ldtr_tr", "LLDT, LTR, SLDT or STR")                                          \
     X(48, EPT_VIOLATION, "ept_violation", "the second-level tables forbid the access")           \
     X(49, EPT_MISCONFIG, "ept_misconfig", "the second-level tables are malformed")               \
+    X(50, INVEPT, "invept", "INVEPT of the guest")                                               \
     X(51, RDTSCP, "rdtscp", "RDTSCP")                                                            \
     X(52, PREEMPTION_TIMER, "preemption_timer", "the time slice ran out")                        \
+    X(53, INVVPID, "invvpid", "INVVPID of the guest")                                            \
     X(54, WBINVD, "wbinvd", "WBINVD")                                                            \
     X(256, MMIO, "mmio", "access to a device in guest-physical memory")                          \
     X(257, INTERRUPTED, "interrupted", "kicked from outside, or the instruction budget ran out") \

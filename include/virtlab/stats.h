@@ -17,6 +17,7 @@
     X(TLB_MISSES, tlb_misses, "software-TLB misses (data and code)")                                             \
     X(TLB_FLUSHES, tlb_flushes, "TLB flushes asked for by the guest")                                            \
     X(WALK_REFS, walk_refs, "page-table entries read by page walks")                                             \
+    X(EPT_REFS, ept_refs, "EPT entries read by two-dimensional walks")                                           \
     X(SHADOW_FILLS, shadow_fills, "shadow page-table entries filled in")                                         \
     X(HIDDEN_FAULTS, hidden_faults, "page faults that only the shadow tables caused")                            \
     X(TRUE_FAULTS, true_faults, "page faults delivered to the guest")                                            \
@@ -56,7 +57,7 @@ struct exit_count {
 struct stats {
     uint64_t counter[COUNTER_COUNT];
     struct exit_count exits[EXIT_REASON_COUNT];
-    char unknown[96]; /* the first instruction that the engine lacks: bytes and mnemonic; empty if none */
+    char unknown[96]; /* the first instruction that the engine lacks, or gets wrong; empty if none */
 };
 
 /* Name of a counter as it stands in results, and its one-line explanation. */

@@ -21,10 +21,10 @@ class SuiteReport:
 
 
 REPORTS = {
-    "kernel": SuiteReport(kernel.build),
+    "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
-    "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
     "translation": SuiteReport(translation.build),
+    "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
 }
 
 

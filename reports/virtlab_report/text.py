@@ -37,8 +37,8 @@ TEXTS = {
     "failed": {"en": "failed", "zh": "失败"},
     "nothing": {"en": "-", "zh": "-"},
     "note.short.run": {
-        "en": "slow here: measured with the workload's quick arguments, and paired with native runs of the same",
-        "zh": "此处较慢：以该负载的快速参数测量，并与相同参数的本机运行配对",
+        "en": "slow here: measured with fewer iterations, and paired with native runs of as many",
+        "zh": "此处较慢：以较少的迭代次数测量，并与相同次数的本机运行配对",
     },
     "no.reason": {"en": "no reason recorded", "zh": "未记录原因"},
     "note.not.run": {"en": "not run", "zh": "未运行"},
@@ -247,6 +247,7 @@ TEXTS = {
         "zh": "行名中的数字为每次调用之前的计算步数。取中位数，括号内为最小值与最大值。",
     },
     # pictures
+    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
     "plot.crossover": {
         "en": "A system call with more and more work before it",
         "zh": "系统调用之前的计算越来越多时",

@@ -26,27 +26,53 @@ static void unpack_flags(struct lazy_flags *f, unsigned packed)
     flags_set(f, (packed >> 8 & 0xd5) | (packed & 1 ? FLAG_OF : 0));
 }
 
-/* The return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
-static void check_returns(struct cpu *cpu)
+static bool user_mode(const struct cpu *cpu)
 {
-    const uint64_t *counter = cpu->stats->counter;
-    uint64_t valid = (cpu->blocks->regime << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
-    if (likely(valid == cpu->native.returns_valid && cpu->native.top))
-        return;
-    for (unsigned i = 0; i < RETURNS; i++)
-        cpu->returns[i] = (struct native_return){0, bt_of(cpu)->no_return};
-    cpu->native.top = cpu->returns;
-    cpu->native.returns_valid = valid;
+    return cpu->cpl == 3;
 }
 
-/* ---- a stay in native code: what it keeps in another form than the interpreter ---- */
+/* A return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
+static void check_return_cache(struct cpu *cpu, bool user)
+{
+    const uint64_t *counter = cpu->stats->counter;
+    uint64_t valid =
+        (cpu->blocks->known[user].flushes << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
+    if (likely(valid == cpu->native.returns_valid[user]))
+        return;
+    for (unsigned i = 0; i < RETURNS; i++)
+        cpu->returns[user][i] = (struct native_return){0, bt_of(cpu)->no_return};
+    cpu->native.other_top[user] = cpu->returns[user];
+    cpu->native.returns_valid[user] = valid;
+    if (user == user_mode(cpu))
+        cpu->native.top = cpu->returns[user];
+}
+
+/* That of the present privilege comes into use. */
+static void check_returns(struct cpu *cpu)
+{
+    const bool user = user_mode(cpu), held = cpu->native.top >= cpu->returns[1];
+    if (held != user) {
+        cpu->native.other_top[held] = cpu->native.top;
+        cpu->native.top = cpu->native.other_top[user];
+    }
+    check_return_cache(cpu, false);
+    check_return_cache(cpu, true);
+}
+
+/*
+ * ---- a stay in native code: what it keeps in another form than the interpreter ----
+ *
+ * A stay has a budget of instructions. It is no more than SLICE, because native code looks at nothing else: a kick is
+ * seen when the budget is used up.
+ */
+#define SLICE 16384
 
 static void stay_begin(struct cpu *cpu)
 {
     const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
     const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
     check_returns(cpu);
-    cpu->native.begun = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -55,6 +81,12 @@ static void stay_end(struct cpu *cpu)
 {
     cpu->icount += (uint64_t)(cpu->native.begun - cpu->native.budget);
     unpack_flags(&cpu->lf, cpu->native.flags);
+}
+
+/* Must the executor be asked soon? */
+static bool look_is_due(const struct cpu *cpu)
+{
+    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
 }
 
 /* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
@@ -85,12 +117,6 @@ static void enter_at(struct cpu *cpu, const struct insn *record)
     cpu->block = block_entered_at(record - record->pos - 1);
 }
 
-/* Must the executor be asked soon? */
-static bool look_is_due(const struct cpu *cpu)
-{
-    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
-}
-
 /* Is something to be done before the next block that only the run loop does? */
 static bool run_loop_wanted(const struct cpu *cpu)
 {
@@ -109,6 +135,21 @@ static struct going go_on(struct cpu *cpu)
     return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
 }
 
+/* Must the CPU stop at the end of this block, whose instructions are counted? */
+static bool stop_soon(const struct cpu *cpu)
+{
+    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
+}
+
+/* The budget is used up, and the block accounted. Often all that is needed is a new one. */
+static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record)
+{
+    if (likely(!stop_soon(cpu)))
+        return go_native(cpu->native.retry);
+    enter_at(cpu, record);
+    return interpret(record);
+}
+
 /* The interpreter executes what native code left in front of; native code goes on behind. */
 static struct going execute(struct cpu *cpu, const struct insn *record)
 {
@@ -117,7 +158,7 @@ static struct going execute(struct cpu *cpu, const struct insn *record)
     if (record->flags & INSN_LAST)
         return interpret(record);
     do {
-        if (unlikely(cpu->attention || cpu->native.budget < 0))
+        if (unlikely(stop_soon(cpu)))
             return interpret(record); /* and the rest of the block: the next one stops */
         if (!cpu_execute(cpu, record))
             return go_on(cpu);
@@ -209,6 +250,7 @@ static struct going left_native(struct cpu *cpu, struct left left)
     switch ((enum leave)left.why) {
     case LEAVE_RECORD: return execute(cpu, what);
     case LEAVE_SYSTEM: return execute_system(cpu, what);
+    case LEAVE_PAUSE: return go_on_after_pause(cpu, what);
     case LEAVE_BLOCK: return interpret(((const struct block *)what)->insn);
     case LEAVE_CALL: return finish_call(cpu, what);
     case LEAVE_LINK: return interpret(follow_link(cpu, what));

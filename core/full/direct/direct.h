@@ -47,9 +47,10 @@ struct space_policy {
     enum policy_mode mode;
     bool direct;                     /* the last verdict */
     unsigned count, skipped;         /* cycles timed in this mode, and left out */
+    uint64_t timed;                  /* ... together */
     unsigned very_long;              /* ... one after the other */
     uint64_t sample[POLICY_SAMPLES]; /* the last ones */
-    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better, or 0 */
+    uint64_t translated, best;       /* typical cycle when last sampled; and direct, when found better */
     uint64_t due, wait;              /* when to look again; how long to wait before that */
     uint64_t traps, traps_since;     /* instructions that trapped, but for system calls and page faults */
 };
@@ -64,9 +65,31 @@ struct policy {
     struct space_policy space[256];  /* by root; a collision forgets the other */
 };
 
+struct direct;
+struct direct_space;
+
+/*
+ * What is different in a technique that runs kernel code directly too (full/trap). Without hooks it is user code under
+ * a translator: code that could not run truthfully is left to software.
+ */
+struct direct_hooks {
+    bool (*fits)(const struct cpu *cpu);
+    /* The guest goes on in the world at cpu->rip. */
+    void (*entering)(struct direct *d);
+    /* A page of code is about to be mapped, for the instruction at d->regs.rip. */
+    void (*code_found)(struct direct *d);
+    /* What is executed in place of the frame: an offset in RAM's memfd, spare pages included. */
+    uint64_t (*code_at)(struct direct *d, gpa_t frame);
+    void (*code_written)(struct direct *d, gpa_t frame);
+    /* #BP, d->regs.rip behind it: an enum next or -errno as direct_exit(), or NEXT_NONE: it is the guest's own. */
+    int (*breakpoint)(struct direct *d, const struct direct_space *space, struct reason *why);
+};
+
 struct direct {
     struct executor executor; /* first: what core/x86 knows */
     struct cpu *cpu;
+    const struct direct_hooks *hooks; /* or NULL */
+    void *context;                    /* the hooks' own */
     struct shadow_set *shadows;
     struct scan *scan;
     _Atomic(struct world_pool *) pool; /* made by the thread that runs, when it first has something to run */
@@ -82,6 +105,10 @@ struct direct {
         uint64_t rip, cr3, address;
         enum access access;
     } faulted; /* the last true fault: when the guest's kernel comes back from it, the access is made again */
+    struct {
+        uint64_t rip, cr3;
+        unsigned times;
+    } stuck; /* where the last entry did not come about, and how often in a row */
     struct policy policy;
 };
 
@@ -137,8 +164,10 @@ enum next {
     NEXT_LOOK,     /* the run loop has something to do first */
     NEXT_ALONE,    /* the next instruction is executed by the interpreter */
     NEXT_SOFTWARE, /* software goes on, until the next way to user mode */
+    NEXT_NONE,     /* not an answer */
 };
 /* Understands the exit; but for NEXT_ENTER the guest's registers are back in struct cpu. Or -errno with why. */
-int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why) MUST_CHECK;
+int direct_exit(struct direct *d, const struct direct_space *space, const struct world_exit *exit,
+                struct reason *why) MUST_CHECK;
 
 #endif

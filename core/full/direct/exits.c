@@ -34,8 +34,8 @@ static int system_call(struct direct *d, const struct world_exit *exit)
     const uint64_t next = d->regs.rip;
     if ((next & PAGE_MASK) == VSYSCALL_PAGE || exit->in_hole) /* not by an instruction of the guest */
         return alone(d, next);
-    if (exit->gate != WORLD_GATE_SYSCALL)
-        return alone(d, next - 2); /* INT 0x80 */
+    if (exit->gate != WORLD_GATE_SYSCALL || !(d->cpu->paging.efer & EFER_SCE))
+        return alone(d, next - 2); /* INT 0x80, or #UD */
     state_from_world(d->cpu, &d->regs);
     d->cpu->trapped = true;
     cpu_syscall(d->cpu, next);
@@ -88,12 +88,19 @@ static uint64_t breakpoint_at(const struct direct *d)
     return byte && *byte == VEC_BP ? last - 1 : last;
 }
 
-static int exception(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why)
+static int breakpoint(struct direct *d, const struct direct_space *space, struct reason *why)
+{
+    int next = d->hooks ? d->hooks->breakpoint(d, space, why) : NEXT_NONE;
+    return next == NEXT_NONE ? alone(d, breakpoint_at(d)) : next;
+}
+
+static int exception(struct direct *d, const struct direct_space *space, const struct world_exit *exit,
+                     struct reason *why)
 {
     switch (exit->vector) {
-    case VEC_PF: return page_fault(d, shadow, exit, why);
+    case VEC_PF: return page_fault(d, space->shadow, exit, why);
     case VEC_DB: return debug(d);
-    case VEC_BP: return alone(d, breakpoint_at(d));
+    case VEC_BP: return breakpoint(d, space, why);
     case VEC_OF: return alone(d, d->regs.rip - 2); /* INT 4: INTO is no instruction in 64-bit mode */
     default: return trap(d, d->regs.rip);
     }
@@ -116,11 +123,11 @@ static int kicked(struct direct *d, const struct world_exit *exit)
     return NEXT_LOOK;
 }
 
-int direct_exit(struct direct *d, struct shadow *shadow, const struct world_exit *exit, struct reason *why)
+int direct_exit(struct direct *d, const struct direct_space *space, const struct world_exit *exit, struct reason *why)
 {
     switch (exit->kind) {
     case WORLD_EXIT_SYSCALL: return system_call(d, exit);
-    case WORLD_EXIT_EXCEPTION: return exception(d, shadow, exit, why);
+    case WORLD_EXIT_EXCEPTION: return exception(d, space, exit, why);
     case WORLD_EXIT_KICKED: return kicked(d, exit);
     default:
         return fail(why, ENOMEM, "the host has no memory left for the guest's page at %#llx",

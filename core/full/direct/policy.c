@@ -29,12 +29,14 @@
 #define NS_GRACE      200000  /* before the first look at an address space */
 #define NS_WAIT_FIRST 2000000 /* behind a new verdict; then twice as long each time, up to */
 #define NS_WAIT_MOST  128000000
-#define NS_LONG       500000 /* a very long cycle */
-#define VERY_LONG     2      /* so many, one after the other, aren't by accident */
-#define SKIPPED_MOST  24     /* cycles of a trial that are left out because of hidden faults: those of a beginning */
-#define BROKEN_MOST   64     /* cycles broken off by other address spaces or HLT, before a look is given up */
-#define TRAPS         32     /* judged together; */
-#define TRAP_EXITS    5      /* too many if less than so many exits' time lies between two */
+#define NS_LONG       300000  /* a very long cycle */
+#define NS_ENOUGH     2000000 /* timed for so long, a few cycles will do */
+#define FEW           3
+#define VERY_LONG     2  /* so many, one after the other, aren't by accident */
+#define SKIPPED_MOST  24 /* cycles of a trial that are left out because of hidden faults: those of a beginning */
+#define BROKEN_MOST   64 /* cycles broken off by other address spaces or HLT, before a look is given up */
+#define TRAPS         32 /* judged together; */
+#define TRAP_EXITS    5  /* too many if less than so many exits' time lies between two */
 
 static uint64_t ticks_of(const struct direct *d, uint64_t ns)
 {
@@ -56,10 +58,17 @@ void policy_costs_known(struct direct *d)
 
 /* ---- modes ---- */
 
+static void forget_cycles(struct space_policy *p)
+{
+    p->count = p->very_long = 0;
+    p->timed = 0;
+}
+
 static void set_mode(struct direct *d, struct space_policy *p, enum policy_mode mode)
 {
     p->mode = mode;
-    p->count = p->skipped = p->very_long = 0;
+    forget_cycles(p);
+    p->skipped = 0;
     p->traps = 0;
     d->policy.begin = 0;                       /* a cycle belongs to one mode */
     d->cpu->user_direct = mode != POLICY_WAIT; /* else cycles aren't seen */
@@ -109,7 +118,7 @@ static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint
 {
     if (cycle >= d->policy.long_ticks) {
         if (p->mode != POLICY_DIRECT)
-            go_direct(d, p, 0, now);
+            go_direct(d, p, d->policy.long_ticks / 2, now);
     } else if (p->mode == POLICY_SAMPLE) {
         p->translated = cycle;
         set_mode(d, p, POLICY_TRIAL);
@@ -117,10 +126,10 @@ static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint
         go_direct(d, p, cycle, now);
     } else if (p->mode == POLICY_TRIAL) {
         give_up(d, p, now);
-    } else if (now >= p->due || cycle < p->best / 2 || !p->best) {
+    } else if (now >= p->due || cycle < p->best / 2) {
         set_mode(d, p, POLICY_SAMPLE);
     }
-    p->count = p->very_long = 0;
+    forget_cycles(p);
 }
 
 /* ---- cycles ---- */
@@ -134,12 +143,13 @@ static int compare(const void *a, const void *b)
 static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, uint64_t now)
 {
     p->sample[p->count++] = ticks;
+    p->timed += ticks;
     p->very_long = ticks >= d->policy.long_ticks ? p->very_long + 1 : 0;
     if (p->very_long == VERY_LONG) {
         judge(d, p, ticks, now);
-    } else if (p->count == POLICY_SAMPLES) {
+    } else if (p->count == POLICY_SAMPLES || (p->count >= FEW && p->timed >= ticks_of(d, NS_ENOUGH))) {
         qsort(p->sample, p->count, sizeof(p->sample[0]), compare);
-        judge(d, p, p->sample[POLICY_SAMPLES / 4], now);
+        judge(d, p, p->sample[p->count / 4], now);
     }
 }
 
@@ -151,11 +161,13 @@ static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
     const uint64_t returns = back->taken + back->avoided, begin = policy->begin;
     const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
     const bool over = returns != policy->returns, halted = halts != policy->halts;
-    const bool overdue = now - begin >= policy->long_ticks;
     const bool broken = !begin || halted;
     const bool skip = policy->hidden && p->mode == POLICY_TRIAL && p->skipped < SKIPPED_MOST;
-    if (begin && !over && !overdue)
+    if (begin && !over) {
+        if (now - begin >= VERY_LONG * policy->long_ticks) /* and no end of it */
+            judge(d, p, now - begin, now);
         return;
+    }
     policy->begin = now;
     policy->returns = returns;
     policy->halts = halts;

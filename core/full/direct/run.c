@@ -30,6 +30,28 @@ static bool fits(const struct cpu *cpu)
            (p->cr4 & CR4_OSFXSR) && (p->efer & EFER_SCE);
 }
 
+/* SDM 3, tables 4-12 and 4-15. */
+#define ROOT_ADDRESS  UINT64_C(0x000ffffffffff000)
+#define ENTRY_PRESENT 1u
+
+/*
+ * Has the guest mapped something where the world's own pages are? An access there wouldn't fault. (Nor does one that
+ * should: world.h, "the hole".) Mostly the answer is in the root table.
+ */
+static bool uses_hole(const struct cpu *cpu)
+{
+    const struct paging *p = &cpu->paging;
+    const gpa_t entry = gpa((p->cr3 & ROOT_ADDRESS) + 8 * (WORLD_HOLE >> 39 & 511));
+    const uint64_t *root = ram_at(cpu->host->ram, entry, sizeof(*root));
+    struct translation t;
+    if (!root || !(*root & ENTRY_PRESENT))
+        return false;
+    for (uint64_t at = 0; at < WORLD_HOLE_SIZE; at += PAGE_SIZE)
+        if (mmu_peek(p, cpu->host->ram, gva(WORLD_HOLE + at), &t))
+            return true;
+    return false;
+}
+
 /* ---- entering and leaving ---- */
 
 /* The engine itself can't go on. */
@@ -87,7 +109,7 @@ static int enter(struct direct *d, const struct direct_space *s, struct reason *
         }
         if (err)
             return err == -EIO ? err : -EAGAIN;
-        int next = direct_exit(d, s->shadow, &exit, why);
+        int next = direct_exit(d, s, &exit, why);
         if (next != NEXT_ENTER)
             return next;
         policy_hidden_fault(d);
@@ -103,6 +125,8 @@ static bool run_in_world(struct cpu *cpu)
     struct direct *d = direct_of(cpu);
     struct direct_space s;
     struct reason why = {""};
+    if (d->hooks)
+        d->hooks->entering(d);
     state_to_world(cpu, &d->regs);
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
         if (space_pool(d, &why) || space_present(d, &s, &why))
@@ -129,16 +153,20 @@ static bool is_stuck(struct direct *d)
     return true;
 }
 
+/* It could be entered, but must not. */
+static bool must_stay_out(struct direct *d)
+{
+    const struct cpu *cpu = d->cpu;
+    const bool sensitive = (cpu->rip & PAGE_MASK) == d->sensitive.page && cpu->paging.cr3 == d->sensitive.cr3;
+    return sensitive || uses_hole(cpu) || is_stuck(d);
+}
+
 static bool direct_run(struct cpu *cpu)
 {
     struct direct *d = direct_of(cpu);
     if (unlikely(cpu->paging.cr3 != d->policy.root))
         policy_new_root(d);
-    if (!fits(cpu) || !policy_wants(d))
-        return false;
-    if (((cpu->rip & PAGE_MASK) == d->sensitive.page && d->sensitive.cr3 == cpu->paging.cr3) || is_stuck(d))
-        return false;
-    return run_in_world(cpu);
+    return (d->hooks ? d->hooks->fits : fits)(cpu) && policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
 }
 
 static void direct_kick(struct cpu *cpu)

@@ -23,10 +23,17 @@ static struct world_space *space_of(const struct direct *d, uint64_t key)
 
 static int map(void *context, uint64_t key, gva_t at, gpa_t frame, uint64_t len, int prot, struct reason *why)
 {
-    struct world_space *space = space_of(context, key);
+    struct direct *d = context;
+    struct world_space *space = space_of(d, key);
     if (!space)
         return fail(why, EIO, "a page is to be mapped in an address space that is not there");
-    return world_map(space, at, frame.v, len, prot, WORLD_POPULATE, why);
+    if (!(prot & PROT_EXEC) || !d->hooks)
+        return world_map(space, at, frame.v, len, prot, WORLD_POPULATE, why);
+    int err = 0;
+    for (uint64_t done = 0; !err && done < len; done += PAGE_SIZE)
+        err = world_map(space, gva(at.v + done), d->hooks->code_at(d, gpa(frame.v + done)), PAGE_SIZE, prot,
+                        WORLD_POPULATE, why);
+    return err;
 }
 
 static int unmap(void *context, uint64_t key, gva_t at, uint64_t len, struct reason *why)
@@ -77,6 +84,10 @@ static bool crossing_is_sensitive(const struct direct *d, gpa_t frame, gva_t ent
 static bool may_execute(void *context, gpa_t frame, gva_t entry)
 {
     struct direct *d = context;
+    if (d->hooks) {
+        d->hooks->code_found(d);
+        return true;
+    }
     return !scan_page(d->scan, frame, (unsigned)(entry.v & ~PAGE_MASK), next_page(d, entry)) &&
            !crossing_is_sensitive(d, frame, entry);
 }
@@ -84,6 +95,8 @@ static bool may_execute(void *context, gpa_t frame, gva_t entry)
 static void code_written(void *context, gpa_t frame)
 {
     struct direct *d = context;
+    if (d->hooks)
+        d->hooks->code_written(d, frame);
     scan_forget(d->scan, frame);
     d->sensitive.page = UINT64_MAX;
 }
@@ -113,7 +126,7 @@ int space_pool(struct direct *d, struct reason *why)
 {
     const struct ram *ram = d->cpu->host->ram;
     const struct world_options options = {.ram_fd = ram->fd,
-                                          .ram_size = ram->size,
+                                          .ram_size = ram->size + RAM_SPARE,
                                           .max_spaces = SPACES_MAX,
                                           .trap_tsc = true,
                                           .trap_cpuid = true,
