@@ -63,10 +63,12 @@ same_as() {
     fi
 }
 
-# What the technique can't get right, and says so (docs/trap.md, docs/exhibit.md): silent sensitive instructions.
+# What the technique can't get right, and says so (docs/trap.md, docs/exhibit.md): silent sensitive instructions. A
+# paravirtual guest sees the host's CPU by contract, so there it counts that the machine lives, whatever is tried.
 comparable() {
     case $1 in
     full/trap) awk '/^== / { skip = / (identity|far|segments|bases)$/ } !skip && !/^vmmcall/' "$2" ;;
+    para/*) awk '/^== / { keep = / (hole|end)$/ } keep' "$2" ;;
     *) cat "$2" ;;
     esac
 }
@@ -98,7 +100,7 @@ same_as "$work/smc.native" "changing code runs under emulate/interp as it does n
 
 # --- every other engine --------------------------------------------------------------------------
 
-engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^(full|hwassist/vtx)" { print $1 }')}
+engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^(full|para|hwassist/vtx)" { print $1 }')}
 [ -n "$engines" ] || { echo "no engine to try"; exit 1; }
 for engine in $engines; do
     guest_run "$engine" smc
