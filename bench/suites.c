@@ -51,6 +51,12 @@ const struct suite suites[] = {
         .reports = "nano.md nano.svg",
     },
     {
+        .name = "nested",
+        .text = "nested paging against shadow paging, under a software VT-x: EPT, EPT with walk caches, none",
+        .classes = "system",
+        .engines = "emulate/interp,hwassist/vtx,hwassist/vtx:cached,hwassist/vtx:shadow",
+    },
+    {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",

@@ -26,6 +26,7 @@ enum vmx_result {
     VMX_FAIL_INVALID, /* CF: there is no current VMCS */
     VMX_FAIL_VALID,   /* ZF: the number is in the VMCS' INSTRUCTION_ERROR */
     VMX_EXITED,       /* vmlaunch and vmresume: the guest ran, or its entry failed, and a VM exit has come */
+    VMX_ABORTED,      /* the exit itself failed: a VMX abort, the processor has shut down (SDM 3, 28.7) */
     VMX_UD,           /* #UD */
     VMX_GP,           /* #GP(0) */
 };
