@@ -39,10 +39,11 @@ static int name_in_folder(char path[PATH_MAX], const char *folder, const char *n
     return 0;
 }
 
-int bench_setup_make(struct bench_setup *setup, const char *out, bool full, double timeout, struct reason *why)
+int bench_setup_make(struct bench_setup *setup, const char *out, enum workload_size size, double timeout,
+                     struct reason *why)
 {
-    setup->full = full;
-    setup->timeout = timeout > 0 ? timeout : full ? 60 : 30;
+    setup->size = size;
+    setup->timeout = timeout > 0 ? timeout : size == SIZE_FULL ? 60 : 30;
     setup->core = core_to_measure_on();
     int err = guest_file(GUEST_KERNEL, setup->kernel, why);
     if (!err)

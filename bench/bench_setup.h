@@ -6,7 +6,7 @@
 #include "measure.h"
 
 /* Makes the folder, finds the guest's files, chooses the core. `timeout` 0: the mode's own. */
-int bench_setup_make(struct bench_setup *setup, const char *out, bool full, double timeout,
+int bench_setup_make(struct bench_setup *setup, const char *out, enum workload_size size, double timeout,
                      struct reason *why) MUST_CHECK;
 
 /* Makes the two disk images: one for native runs, one for guests. */

@@ -39,8 +39,9 @@ static const char more[] =
 /* What becomes known on the way. */
 struct course {
     struct budget budget;
+    const char *class; /* of the row */
     unsigned timeouts[SUBJECTS_MAX];
-    bool slow[SUBJECTS_MAX]; /* in a full bench: is given the quick arguments from now on */
+    unsigned shorter[SUBJECTS_MAX]; /* by so many sizes is the work of this slow subject less than the bench's */
 };
 
 static int parse(int argc, char **argv, struct plan_options *o, struct reason *why)
@@ -80,34 +81,68 @@ static void skip_if_hopeless(struct plan *plan, const struct course *course, uns
         fail(&subject->missing, ETIMEDOUT, "not tried: %d workloads before it timed out", TIMEOUTS_MAX);
 }
 
-/* A run of a full bench that takes longer is too long: the subject goes on with the quick workloads. */
-#define SLOW_SECONDS 15
+/* Seconds that a region of interest may take; a subject that takes longer goes on with shorter work. */
+static double patience(enum workload_size bench)
+{
+    return bench == SIZE_FULL ? 15 : 1.5;
+}
+
+/* Slow on one class of workloads isn't slow on another: there it may do more again. */
+static void new_class(struct course *course, const struct workload_def *workload)
+{
+    if (course->class && strcmp(course->class, workload->class) == 0)
+        return;
+    course->class = workload->class;
+    for (unsigned i = 0; i < SUBJECTS_MAX; i++)
+        course->shorter[i] -= course->shorter[i] > 0;
+}
+
+static bool took_too_long(const struct row *row, enum workload_size bench)
+{
+    double longest = row->seconds.n ? sample_max(&row->seconds) : row->slowest;
+    return longest > patience(bench);
+}
+
+/* The native runs of one workload, at each of its sizes; made when first needed. */
+struct baselines {
+    struct baseline at[SIZE_SHORT + 1];
+};
+
+static struct baseline *baseline_of(struct baselines *baselines, const struct bench_setup *setup,
+                                    const struct workload_def *workload)
+{
+    struct baseline *baseline = &baselines->at[setup->size];
+    if (!baseline->row.workload)
+        baseline_start(baseline, setup, workload);
+    return baseline;
+}
 
 /*
- * One row of one subject, in pairs with the native runs of `full` or, for a slow one, of `quick`. A time-out of the
- * full workload is answered by trying the quick one.
+ * One row of one subject, in pairs with native runs of the same size. Who is too slow does less in further rows of the
+ * class, and at once when it has timed out.
  */
-static void run_row(const struct plan *plan, struct course *course, unsigned i, const struct bench_setup *setup,
-                    struct baseline *full, struct baseline *quick, struct row *row)
+static void run_row(const struct plan *plan, struct course *course, unsigned i, const struct bench_setup *bench,
+                    const struct workload_def *workload, struct baselines *baselines, struct row *row)
 {
     const struct subject *subject = &plan->subjects.subject[i];
-    double share = budget_share(&course->budget, i);
-    if (plan->adapt && subject->kind == SUBJECT_PEER && now_seconds() - course->budget.begin > plan->seconds) {
-        pairs_skip(row, full, subject, "left out: the time of this run was used up before it came to this peer");
+    struct bench_setup setup = *bench;
+    bool is_late = plan->adapt && now_seconds() - course->budget.begin > plan->seconds;
+    if (subject->kind == SUBJECT_PEER && is_late) {
+        pairs_skip(row, baseline_of(baselines, bench, workload), subject,
+                   "left out: the time of this run was used up before it came to this peer");
         return;
     }
-    if (!setup->full || !course->slow[i]) {
-        pairs_run(row, full, subject, setup, plan->reps, share, plan->adapt);
-        course->slow[i] = setup->full && plan->adapt && row->slowest > SLOW_SECONDS;
-        if (!course->slow[i] || !row->timed_out)
+    for (;;) {
+        setup.size = bench->size + course->shorter[i];
+        pairs_run(row, baseline_of(baselines, &setup, workload), subject, &setup, plan->reps,
+                  budget_share(&course->budget, i), plan->adapt);
+        if (!plan->adapt || setup.size == SIZE_SHORT || !took_too_long(row, bench->size))
+            return;
+        course->shorter[i]++;
+        if (!row->timed_out)
             return;
         row_free(row);
     }
-    struct bench_setup short_setup = *setup;
-    short_setup.full = false;
-    if (!quick->row.workload)
-        baseline_start(quick, &short_setup, full->row.workload);
-    pairs_run(row, quick, subject, &short_setup, plan->reps, share, plan->adapt);
 }
 
 /* One row of the results for each subject, then the native one, which has taken part in all of them. */
@@ -115,18 +150,19 @@ static int bench_workload(struct plan *plan, const struct plan_row *what, struct
                           const struct bench_setup *setup, struct results *results, struct progress *progress,
                           struct reason *why)
 {
-    static struct baseline full, quick;
+    static struct baselines baselines;
     static struct row row;
     int err = 0;
     progress_next(progress, what->workload->name, "native");
-    baseline_start(&full, setup, what->workload);
-    memset(&quick, 0, sizeof quick);
+    new_class(course, what->workload);
+    memset(&baselines, 0, sizeof baselines);
+    struct row *native = &baseline_of(&baselines, setup, what->workload)->row;
     for (unsigned i = 0; !err && !interrupt_signal() && i < plan->subjects.count; i++) {
         if (!plan_pairs(plan, what, &plan->subjects.subject[i]))
             continue;
         progress_next(progress, what->workload->name, plan->subjects.subject[i].name);
         double begin = now_seconds();
-        run_row(plan, course, i, setup, &full, &quick, &row);
+        run_row(plan, course, i, setup, what->workload, &baselines, &row);
         budget_spend(&course->budget, i, now_seconds() - begin, row.seconds.n);
         course->timeouts[i] += row.timed_out;
         skip_if_hopeless(plan, course, i);
@@ -135,10 +171,8 @@ static int bench_workload(struct plan *plan, const struct plan_row *what, struct
         row_free(&row);
     }
     if (!err)
-        err = results_row(results, what->suite->name, &full.row, why);
-    progress_row(progress, &full.row);
-    row_free(&full.row);
-    row_free(&quick.row);
+        err = results_row(results, what->suite->name, native, why);
+    progress_row(progress, native);
     return err;
 }
 
@@ -156,7 +190,7 @@ static int bench_all(struct plan *plan, const struct bench_setup *setup, struct 
     struct progress progress;
     struct host host;
     host_describe(&host);
-    int err = results_host(results, &host, &plan->survey, setup->full, why);
+    int err = results_host(results, &host, &plan->survey, setup->size, why);
     host_free(&host);
     budget_start(&course.budget, plan);
     progress_begin(&progress, rows_of_all(plan));
@@ -191,7 +225,7 @@ int cmd_bench(int argc, char **argv)
     if (!err)
         err = plan_make(&plan, &options, &why);
     if (!err)
-        err = bench_setup_make(&setup, options.out, !options.quick, options.timeout, &why);
+        err = bench_setup_make(&setup, options.out, options.quick ? SIZE_QUICK : SIZE_FULL, options.timeout, &why);
     if (!err)
         err = results_open(&results, setup.folder, &why);
     if (!err) {

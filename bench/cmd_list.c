@@ -37,9 +37,9 @@ static json_t *suites_json(void)
             if (suite_holds(&suites[i], &workloads[j]))
                 json_array_append_new(members, json_string(workloads[j].name));
         }
-        json_array_append_new(list, json_pack("{ss ss so ss? ss?}", "name", suites[i].name, "description",
+        json_array_append_new(list, json_pack("{ss ss so ss? ss? ss?}", "name", suites[i].name, "description",
                                               suites[i].text, "workloads", members, "engines", suites[i].engines,
-                                              "reports", suites[i].reports));
+                                              "peers", suites[i].peers, "reports", suites[i].reports));
     }
     return list;
 }

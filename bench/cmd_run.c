@@ -18,6 +18,7 @@
 
 static const char more[] =
     "WORKLOAD is a program in the guest's /bin, or its path there; the words after it are its arguments.\n"
+    "kernel:NAME is one that the guest's kernel runs itself, in kernel mode: sieve, sha256, fib, chase, nano.\n"
     "`virtlab list` names the workloads; the guest also has a busybox.\n"
     "On a terminal every key goes to the guest; Ctrl-A x quits, Ctrl-A Ctrl-A types a Ctrl-A.\n"
     "\n"
@@ -27,6 +28,7 @@ static const char more[] =
     "\n"
     "Examples:\n"
     "  virtlab run --engine emulate sieve 10             a workload\n"
+    "  virtlab run --engine full kernel:nano 20ms in     port reads in kernel mode, for 20 ms\n"
     "  virtlab run --engine emulate busybox sh           a shell in the guest\n"
     "  virtlab run --engine emulate --stats s.json fib   what did it cost? exits, TLB misses, MIPS\n"
     "  virtlab run --kernel vmlinuz --initrd initrd.gz --append 'console=ttyS0' --engine emulate\n";

@@ -13,11 +13,6 @@
 
 const struct subject native_subject = {.kind = SUBJECT_NATIVE, .name = "native", .technique = "native"};
 
-const char *workload_args(bool full, const struct workload_def *workload)
-{
-    return full ? workload->full : workload->quick;
-}
-
 void measure(const struct subject *subject, const struct bench_setup *setup, const struct workload_def *workload,
              struct outcome *outcome)
 {

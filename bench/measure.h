@@ -17,7 +17,7 @@
 /* What all measurements of a bench share. */
 struct bench_setup {
     char folder[PATH_MAX]; /* of the results */
-    bool full;
+    enum workload_size size;
     double timeout; /* seconds, for one run */
     int core;
     char kernel[PATH_MAX], initrd[PATH_MAX], text[PATH_MAX];
@@ -67,8 +67,5 @@ void measure_engine(const struct subject *subject, const struct bench_setup *set
                     struct outcome *outcome);
 void measure_peer(const struct peer *peer, const struct bench_setup *setup, const struct workload_def *workload,
                   struct outcome *outcome);
-
-/* What a workload is given as arguments in a full or a quick bench. */
-const char *workload_args(bool full, const struct workload_def *workload);
 
 #endif

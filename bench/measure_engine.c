@@ -60,8 +60,12 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
     } else {
         /* How the machine ended says more than an exit status. */
         const char *reason = json_string_value(json_object_get(stats, "reason"));
+        const char *unknown = json_string_value(json_object_get(stats, "unknown"));
         if (reason)
             snprintf(outcome->why.text, sizeof outcome->why.text, "%s", reason);
+        size_t used = strlen(outcome->why.text);
+        if (unknown) /* nor can a guest do well on such an engine */
+            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; the engine's fault: %s", unknown);
     }
     json_decref(stats);
 }
@@ -104,8 +108,7 @@ void measure_engine(const struct subject *subject, const struct bench_setup *set
     struct words words;
     if (!is_runnable(subject->engine, workload, outcome))
         return;
-    if (words_expand(workload_args(setup->full, workload), DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
+    if (workload_words(workload, setup->size, DISK_IN_GUEST, TEXT_IN_GUEST, &words, &outcome->why) != 0)
         return;
     run_once(subject, setup, workload, &words, outcome);
-    words_free(&words);
 }

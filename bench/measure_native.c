@@ -21,7 +21,7 @@ void measure_native(const struct bench_setup *setup, const struct workload_def *
     snprintf(name, sizeof name, "bin/%s", workload_program(workload));
     if (guest_file(name, program, &outcome->why) != 0)
         return;
-    if (words_expand(workload_args(setup->full, workload), setup->native_disk, setup->text, &words, &outcome->why) != 0)
+    if (workload_words(workload, setup->size, setup->native_disk, setup->text, &words, &outcome->why) != 0)
         return;
 
     char *argv[WORKLOAD_WORDS_MAX + 2] = {program};
@@ -35,5 +35,4 @@ void measure_native(const struct bench_setup *setup, const struct workload_def *
             outcome->seconds = 1e-9 * (double)roi_ns;
         process_result_free(&result);
     }
-    words_free(&words);
 }

@@ -58,7 +58,7 @@ void baseline_start(struct baseline *baseline, const struct bench_setup *setup, 
     memset(baseline, 0, sizeof *baseline);
     baseline->row.subject = &native_subject;
     baseline->row.workload = workload;
-    baseline->row.args = workload_args(setup->full, workload);
+    workload_args(workload, setup->size, baseline->row.args);
     run_native(baseline, setup, &unused);
 }
 
@@ -103,7 +103,7 @@ static void row_start(struct row *row, const struct baseline *baseline, const st
     memset(row, 0, sizeof *row);
     row->subject = subject;
     row->workload = baseline->row.workload;
-    row->args = baseline->row.args;
+    memcpy(row->args, baseline->row.args, sizeof row->args);
 }
 
 void pairs_skip(struct row *row, const struct baseline *baseline, const struct subject *subject, const char *reason)

@@ -14,8 +14,8 @@
 struct row {
     const struct subject *subject;
     const struct workload_def *workload;
-    const char *args; /* that were really used: a slow subject gets the quick ones in a full bench, too */
-    int status;       /* of struct outcome */
+    char args[WORKLOAD_ARGS_MAX]; /* that were really used: a slow subject gets shorter work */
+    int status;                   /* of struct outcome */
     struct reason why;
     struct sample ratio, seconds, mips;
     struct sample latency;    /* nanoseconds of one of the workload's operations; empty when it has none */

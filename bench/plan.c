@@ -11,8 +11,10 @@ static int add_row(struct plan *plan, const struct suite *suite, const struct wo
                    struct reason *why)
 {
     for (unsigned i = 0; i < plan->rows; i++) {
-        if (plan->row[i].workload == workload)
-            return 0; /* in two suites: measured once */
+        const struct plan_row *other = &plan->row[i];
+        bool is_same = other->suite == suite || (!other->suite->engines && !suite->engines);
+        if (other->workload == workload && is_same)
+            return 0; /* two suites that measure it alike: once is enough */
     }
     if (plan->rows == PLAN_ROWS_MAX)
         return fail(why, E2BIG, "more than %d workloads", PLAN_ROWS_MAX);
@@ -76,7 +78,9 @@ static int choose_rows(struct plan *plan, const struct plan_options *options, st
 
 bool plan_pairs(const struct plan *plan, const struct plan_row *row, const struct subject *subject)
 {
-    return plan->all_pairs || subject->kind != SUBJECT_ENGINE || suite_wants_engine(row->suite, subject->name);
+    if (subject->kind == SUBJECT_PEER)
+        return suite_wants_peer(row->suite, subject->name);
+    return plan->all_pairs || suite_wants_engine(row->suite, subject->name);
 }
 
 unsigned plan_rows_of(const struct plan *plan, const struct subject *subject)

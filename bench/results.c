@@ -34,10 +34,10 @@ static json_t *text_or_null(const char *text)
     return *text ? json_string(text) : json_null();
 }
 
-int results_host(struct results *results, const struct host *host, const struct survey *survey, bool full,
+int results_host(struct results *results, const struct host *host, const struct survey *survey, enum workload_size size,
                  struct reason *why)
 {
-    results->full = full;
+    results->size = size;
     char now[32];
     time_t seconds = time(NULL);
     struct tm utc;
@@ -45,7 +45,7 @@ int results_host(struct results *results, const struct host *host, const struct 
     strftime(now, sizeof now, "%Y-%m-%dT%H:%M:%SZ", &utc);
     json_t *json =
         json_pack("{si ss ss ss ss so ss ss si si sf sO sO ss so so}", "schema", RESULTS_SCHEMA, "type", "host", "time",
-                  now, "mode", full ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
+                  now, "mode", size == SIZE_FULL ? "full" : "quick", "virtlab", VIRTLAB_VERSION, "commit",
                   text_or_null(host->commit), "kernel", host->kernel, "cpu", host->cpu, "cores", (int)host->cores,
                   "memory_mb", (int)host->memory_mb, "tsc_mhz", host->tsc_mhz, "cpu_flags", host->flags, "mitigations",
                   host->mitigations, "kvm", *host->kvm.text ? host->kvm.text : "ok", "engines",
@@ -82,17 +82,18 @@ int results_row(struct results *results, const char *suite, const struct row *ro
     const char *status = row->status == OUTCOME_NA ? "na" : row->status == OUTCOME_FAILED ? "failed" : "ok";
     if (row->status == OUTCOME_INTERRUPTED && row->seconds.n == 0)
         return 0;
+    char args[WORKLOAD_ARGS_MAX];
+    workload_args(row->workload, results->size, args);
     json_t *mips = row->mips.n ? json_real(sample_median(&row->mips)) : json_null();
     json_t *json =
         json_pack("{si ss ss ss ss ss ss ss ss ss? sb ss ss so so so so so so so so so}", "schema", RESULTS_SCHEMA,
                   "type", "measurement", "suite", suite, "workload", row->workload->name, "class", row->workload->class,
                   "engine", row->subject->name, "technique", row->subject->technique, "kind", kinds[row->subject->kind],
-                  "status", status, "reason", *row->why.text ? row->why.text : NULL, "modelled", 0, "args",
-                  workload_args(results->full, row->workload), "ran_args", row->args, "ratio", sample_json(&row->ratio),
-                  "seconds", sample_json(&row->seconds), "exits", object_or_empty(row->exits), "counters",
-                  object_or_empty(row->counters), "mips", mips, "latencies", latencies_json(row), "startup",
-                  sample_json(&row->startup), "memory_kb", sample_json(&row->memory_kb), "run_counters",
-                  object_or_empty(row->run_counters));
+                  "status", status, "reason", *row->why.text ? row->why.text : NULL, "modelled", 0, "args", args,
+                  "ran_args", row->args, "ratio", sample_json(&row->ratio), "seconds", sample_json(&row->seconds),
+                  "exits", object_or_empty(row->exits), "counters", object_or_empty(row->counters), "mips", mips,
+                  "latencies", latencies_json(row), "startup", sample_json(&row->startup), "memory_kb",
+                  sample_json(&row->memory_kb), "run_counters", object_or_empty(row->run_counters));
     return write_line(results, json, why);
 }
 

@@ -17,13 +17,13 @@
 struct results {
     FILE *file;
     char path[PATH_MAX];
-    bool full; /* a full bench */
+    enum workload_size size; /* the bench's; rows of slow subjects may be shorter */
 };
 
 int results_open(struct results *results, const char *folder, struct reason *why) MUST_CHECK;
 
 /* The first line: the host, and who could take part. */
-int results_host(struct results *results, const struct host *host, const struct survey *survey, bool full,
+int results_host(struct results *results, const struct host *host, const struct survey *survey, enum workload_size size,
                  struct reason *why) MUST_CHECK;
 
 /* One measurement. A row that was interrupted before its first figure is not written. */

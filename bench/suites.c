@@ -21,12 +21,14 @@ const struct suite suites[] = {
         .name = "lecture",
         .text = "all workloads: what the lecture's comparison of the techniques rests on",
         .classes = "compute,memory,system,disk",
+        .also = "hwassist/kvm:ring3",
         .reports = "lecture.md lecture-speed.svg",
     },
     {
         .name = "compute",
         .text = "computing and memory: user code, with hardly an exit",
         .classes = "compute,memory",
+        .also = "hwassist/kvm:ring3",
     },
     {
         .name = "system",
@@ -42,12 +44,15 @@ const struct suite suites[] = {
         .name = "kernel",
         .text = "loops in kernel mode: what an engine makes of kernel code, beside QEMU's translator",
         .classes = "kernel",
-        .reports = "kernel.md",
+        .peers = "qemu-tcg,qemu-kvm",
+        .reports = "kernel.md kernel.svg",
     },
     {
         .name = "nano",
         .text = "seven single operations of a kernel, beside Adams and Agesen's figures of 2006",
         .classes = "nano",
+        .also = "full/bt:direct", /* as the paper's software VMM runs user code */
+        .peers = "qemu-tcg,qemu-kvm",
         .reports = "nano.md nano.svg",
     },
     {
@@ -60,8 +65,17 @@ const struct suite suites[] = {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",
-        .engines = "emulate/interp,full/static:fresh,full/static,full/bt",
+        .engines = "emulate/interp,full/static:fresh,full/static,full/bt:all,full/bt",
+        .peers = "qemu-tcg",
         .reports = "translation.md",
+    },
+    {
+        .name = "crossover",
+        .text = "system calls with more and more work between them: full/bt's three policies for user code",
+        .classes = "crossover",
+        .engines = "full/bt,full/bt:direct,full/bt:all",
+        .peers = "qemu-tcg",
+        .reports = "crossover.md crossover.svg",
     },
 };
 const unsigned suite_count = ARRAY_SIZE(suites);
@@ -88,5 +102,12 @@ bool suite_holds(const struct suite *suite, const struct workload_def *workload)
 
 bool suite_wants_engine(const struct suite *suite, const char *engine)
 {
-    return suite->engines ? name_is_listed(suite->engines, engine) : strchr(engine, ':') == NULL;
+    if (suite->engines)
+        return name_is_listed(suite->engines, engine);
+    return !strchr(engine, ':') || (suite->also && name_is_listed(suite->also, engine));
+}
+
+bool suite_wants_peer(const struct suite *suite, const char *peer)
+{
+    return !suite->peers || name_is_listed(suite->peers, peer);
 }

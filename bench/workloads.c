@@ -8,6 +8,7 @@
 #include "workloads.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,18 +59,27 @@ const char *workload_need_text(enum workload_need need)
     return NULL;
 }
 
-/* The words point into one copy of `args`, or to the paths that stand for the placeholders. */
-int words_expand(const char *args, const char *disk, const char *file, struct words *words, struct reason *why)
+void workload_args(const struct workload_def *workload, enum workload_size size, char args[WORKLOAD_ARGS_MAX])
 {
-    *words = (struct words){.buffer = strdup(args)};
-    char *at = words->buffer, *save = NULL;
-    if (!at)
-        return fail(why, ENOMEM, "out of memory");
-    for (char *word = strtok_r(at, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
-        if (words->count == WORKLOAD_WORDS_MAX) {
-            words_free(words);
-            return fail(why, E2BIG, "more than %d arguments: %s", WORKLOAD_WORDS_MAX, args);
-        }
+    enum { SHORTER = 8 };
+    const char *text = size == SIZE_FULL ? workload->full : workload->quick;
+    char *rest;
+    unsigned long n = strtoul(text, &rest, 10); /* behind it: "ms", or the other arguments */
+    if (size == SIZE_SHORT)
+        n = n > SHORTER ? n / SHORTER : 1;
+    snprintf(args, WORKLOAD_ARGS_MAX, "%lu%s", n, rest);
+}
+
+/* The words point into words->buffer, or to the paths that stand for the placeholders. */
+int workload_words(const struct workload_def *workload, enum workload_size size, const char *disk, const char *file,
+                   struct words *words, struct reason *why)
+{
+    char *save = NULL;
+    *words = (struct words){.count = 0};
+    workload_args(workload, size, words->buffer);
+    for (char *word = strtok_r(words->buffer, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+        if (words->count == WORKLOAD_WORDS_MAX)
+            return fail(why, E2BIG, "%s has more than %d arguments", workload->name, WORKLOAD_WORDS_MAX);
         if (strcmp(word, "%disk%") == 0)
             word = (char *)disk;
         else if (strcmp(word, "%file%") == 0)
@@ -77,10 +87,4 @@ int words_expand(const char *args, const char *disk, const char *file, struct wo
         words->word[words->count++] = word;
     }
     return 0;
-}
-
-void words_free(struct words *words)
-{
-    free(words->buffer);
-    *words = (struct words){.buffer = NULL};
 }

@@ -36,17 +36,23 @@ const char *workload_program(const struct workload_def *workload);
 /* "the raw disk", "the text file", or NULL */
 const char *workload_need_text(enum workload_need need);
 
+/* How much a row does: in a full bench, in a quick one, and for who would take too long even there. */
+enum workload_size { SIZE_FULL, SIZE_QUICK, SIZE_SHORT };
+
+#define WORKLOAD_ARGS_MAX  64
 #define WORKLOAD_WORDS_MAX 16
 
-/* A workload's arguments, cut into words, with the placeholders replaced. NULL-terminated. */
+/* Its arguments at that size, placeholders and all; SIZE_SHORT: the quick ones with an eighth of their N. */
+void workload_args(const struct workload_def *workload, enum workload_size size, char args[WORKLOAD_ARGS_MAX]);
+
+/* The same, cut into words, with the placeholders replaced. NULL-terminated. */
 struct words {
     char *word[WORKLOAD_WORDS_MAX + 1];
     unsigned count;
-    char *buffer;
+    char buffer[WORKLOAD_ARGS_MAX];
 };
 
-int words_expand(const char *args, const char *disk, const char *file, struct words *words,
-                 struct reason *why) MUST_CHECK;
-void words_free(struct words *words);
+int workload_words(const struct workload_def *workload, enum workload_size size, const char *disk, const char *file,
+                   struct words *words, struct reason *why) MUST_CHECK;
 
 #endif

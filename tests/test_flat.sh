@@ -166,7 +166,7 @@ refused cut 'truncated'
 damage other-name 0 1 0x76
 on_virtlab "$work/other-name.elf" '-- 1'
 expect 'entered by the PVH note' 0 '^fib: ok iterations=1 '
-damage other-type -4 4 2
+damage other-type -4 4 7
 on_virtlab "$work/other-type.elf" '-- 1'
 expect 'another type of note' 0 '^fib: ok iterations=1 '
 

@@ -230,6 +230,20 @@ static void test_program(void)
     rig_close(&b);
 }
 
+/* Kernels whose translation holds no host code, and hardly anything else. */
+static void test_nothing_to_translate(void)
+{
+    static const uint8_t halt[] = {0xf4}, reads[] = {0xe4, 0x71, 0xf4}; /* hlt; in al, 71h: the port ends the run */
+    struct rig a, b;
+    run_program(halt, sizeof(halt), 0, &a, &b);
+    rig_close(&a);
+    rig_close(&b);
+    CHECK_FATAL(open_static(&b, reads, sizeof(reads)));
+    b.ops->run(b.engine, &b.exit, 0);
+    CHECK_EQ_U64(b.exit.kind, VM_EXIT_IO);
+    rig_close(&b);
+}
+
 static void test_pieces(void)
 {
     static const uint64_t pieces[] = {1, 7, 48, 49, 97, 101};
@@ -288,6 +302,107 @@ static void test_full_cache(void)
     CHECK_EQ_U64(b.stats.counter[COUNTER_DYNAMIC_KERNEL_BLOCKS], b.stats.counter[COUNTER_DYNAMIC_BLOCKS]);
     rig_close(&a);
     rig_close(&b);
+}
+
+/* ---- the same code as at run time ---- */
+
+/* The 8 bytes of a pointer, or what a distance of 4 bytes leads to. */
+static const uint8_t *target_at(const uint8_t *at, bool distance)
+{
+    const uint8_t *pointer;
+    int32_t to;
+    memcpy(&pointer, at, sizeof(pointer));
+    memcpy(&to, at, sizeof(to));
+    return distance ? at + 4 + to : pointer;
+}
+
+/* Where the code, or a link of it, would be if it stood at the place of the other one. */
+static const uint8_t *moved(const uint8_t *at, const void *from, size_t size, const void *to)
+{
+    size_t offset = (size_t)(at - (const uint8_t *)from);
+    return offset < size ? (const uint8_t *)to + offset : at;
+}
+
+/* `ours` was installed, and translated now once more at `again`: do all bytes and all places mean the same? */
+static bool same_code(const struct bt *bt, const struct static_block *b, uint8_t *ours, uint8_t *again, unsigned link)
+{
+    const struct relocations *r = bt->code.relocations;
+    const struct link *links = bt->link + link;
+    if (bt->code.at - again != b->code_size || bt->link_count - link != b->links || r->count > RELOCATIONS_MAX)
+        return false;
+    for (unsigned i = 0; i < r->count; i++) {
+        size_t at = (size_t)(r->entry[i].at - again), size = r->entry[i].distance ? 4 : 8;
+        const uint8_t *target = target_at(again + at, r->entry[i].distance);
+        target = moved(target, again, b->code_size, ours);
+        target = moved(target, links, b->links * sizeof(*links), links - b->links);
+        if (target != target_at(ours + at, r->entry[i].distance))
+            return false;
+        memset(ours + at, 0, size);
+        memset(again + at, 0, size);
+    }
+    for (unsigned i = 0; i < b->links; i++) {
+        const struct link *x = &links[i], *y = &links[(int)i - (int)b->links];
+        if (x->jump - again != y->jump - ours || x->from != y->from || x->record != y->record || x->flags != y->flags ||
+            x->shadowed != y->shadowed)
+            return false;
+    }
+    return !memcmp(ours, again, b->code_size);
+}
+
+/* Each block of the guest's kernel: the code from the translation is the code that full/bt would make. */
+static void test_same_as_dynamic(void)
+{
+    static struct relocations relocations;
+    struct static_translation t;
+    struct make_report report;
+    struct reason why = {""};
+    struct image guest;
+    struct code_map map;
+    struct rig r;
+    char name[4096];
+    const char *dir = getenv("VIRTLAB_GUEST");
+    snprintf(name, sizeof(name), "%s/kernel.elf", dir ? dir : "build/guest");
+    if (image_open(&guest, name, &why)) {
+        vltest_skip("%s", why.text);
+        return;
+    }
+    CHECK_FATAL(translation_make(&t, &guest, &report, &why) == 0 && code_map_open(&map, &guest, &why) == 0);
+    CHECK_EQ_U64(report.unrelocated, 0);
+    CHECK_FATAL(open_static(&r, program, sizeof(program)));
+    for (unsigned i = 0; i < map.elf.count; i++) {
+        const struct elf_segment *s = &map.elf.segment[i];
+        if (s->type == PT_LOAD)
+            memcpy(r.ram.base + s->paddr, guest.bytes + s->offset, s->filesz);
+    }
+    struct cpu *cpu = (struct cpu *)r.engine;
+    struct bt *bt = bt_of(cpu);
+    struct static_translation *before = bt->kept;
+    unsigned same = 0;
+    bt->kept = &t;
+    bt->code.relocations = &relocations;
+    for (unsigned i = 0; i < t.header->blocks; i++) {
+        const struct static_block *b = &t.block[i];
+        block_cache_flush(cpu);
+        struct block *block = block_at(cpu, gpa(b->gpa));
+        uint8_t *ours = bt->first, *again = bt->code.at;
+        unsigned link = bt->link_count;
+        relocations.count = 0;
+        if (again - ours != b->code_size) {
+            vltest_row("block at %#llx", (unsigned long long)b->gpa);
+            CHECK_EQ_U64((uint64_t)(again - ours), b->code_size);
+        } else if (b->code_size && (!bt_translate(cpu, block) || !same_code(bt, b, ours, again, link))) {
+            vltest_row("block at %#llx", (unsigned long long)b->gpa);
+            CHECK(!"the same code");
+        }
+        same += b->code_size > 0;
+    }
+    CHECK(same > 1000);
+    vltest_row("%s", "");
+    bt->kept = before;
+    rig_close(&r);
+    code_map_close(&map);
+    translation_close(&t);
+    image_close(&guest);
 }
 
 /* ---- files ---- */
@@ -527,10 +642,12 @@ int main(void)
         {"SHA-256 as FIPS 180-4 has it", test_sha256},
         {"code is found in every way there is, filler isn't", test_discovery},
         {"a translated program ends as interpreted, and nothing was translated at run time", test_program},
+        {"a kernel with nothing to translate", test_nothing_to_translate},
         {"budgets are kept to the instruction", test_pieces},
         {"a block that rewrites itself", test_self_modifying},
         {"code that isn't the image's any more is not taken for it", test_patched_before},
         {"blocks come back after the caches were emptied", test_full_cache},
+        {"the kernel's code is what would be made of it at run time", test_same_as_dynamic},
         {"the same image makes the same file, wherever memory is", test_reproducible},
         {"a file with a wrong number is refused", test_refused},
         {"a damaged or short file is refused", test_damaged},

@@ -18,7 +18,7 @@ passed=0 failed=0
 for object in "$objects"/*.o; do
     calls=$(objdump -d --no-show-raw-insn "$object" |
         awk '/^[0-9a-f]+ <.*>:$/ { function_name = $2 } /call +\*(0x0|0x30)?\(%r/ { print function_name }' |
-        grep -v -e '^<cpu_run>:' -e '^<run_' | sort -u)
+        grep -v -e '^<cpu_run>:' -e '^<cpu_execute>:' -e '^<run_' | sort -u)
     if [ -n "$calls" ]; then
         failed=$((failed + 1))
         echo "FAILED: $(basename "$object"): calls instead of jumps in" $calls

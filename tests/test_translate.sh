@@ -92,6 +92,11 @@ VIRTLAB_STATIC=$work/missing virtlab run --engine full/static getpid 10
 refused 'a file that is not there' 'missing: No such file'
 unset VIRTLAB_STATIC
 
+# ---- a kernel that is no ELF file ----
+virtlab run --engine full/static --kernel "$guest/kernel.mb" --initrd "$guest/initrd.cpio" --append 'quiet init=/bin/fib -- 1'
+check 'a kernel that is no ELF file runs without' \
+    '[ $status = 0 ] && grep -q "kernel.mb: not an ELF file; all of it is translated at run time" "$work/err"'
+
 # ---- lockstep with the interpreter ----
 for words in 'fib 18' 'forkwait 2' 'wpfault 2' 'pingpong 20' 'sha256 1'; do
     # shellcheck disable=SC2086

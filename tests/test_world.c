@@ -865,6 +865,47 @@ static void test_no_survivors(void)
     munmap(shared, PAGE_SIZE);
 }
 
+static void *hog(void *stop)
+{
+    while (!atomic_load((atomic_bool *)stop))
+        ;
+    return NULL;
+}
+
+/* More threads than cores: whether anybody spins or sleeps meanwhile, no entry and no mapping is lost. */
+static void test_crowded(void)
+{
+    static const uint8_t code[] = {0x48, 0xff, 0xc0, 0x48, 0x8b, 0x1f, 0xf4}; /* inc rax; mov rbx, [rdi]; hlt */
+    static atomic_bool stop;
+    pthread_t thread[8];
+    unsigned threads = 0;
+    struct guest guest;
+
+    CHECK_FATAL(guest_open(&guest, (struct world_options){0}));
+    guest_load(&guest, code, sizeof code);
+    guest.regs.gpr[RDI] = DATA + 2 * PIECE;
+    while (threads < ARRAY_SIZE(thread) && !pthread_create(&thread[threads], NULL, hog, &stop))
+        threads++;
+    for (unsigned i = 1; i <= 2000; i++) {
+        uint64_t offset = DATA_RAM + (i / 64) % 16 * PAGE_SIZE;
+
+        memcpy(guest.ram + offset, &i, sizeof i);
+        if (i == 1 || i % 64 == 0)
+            CHECK_FATAL(world_map(guest.space, gva(DATA + 2 * PIECE), offset, PAGE_SIZE, PROT_READ, 0, &guest.why) ==
+                        0);
+        guest.regs.rip = CODE;
+        CHECK_FATAL(guest_go(&guest) == 0);
+        CHECK_EQ_U64(guest.regs.gpr[RAX], i);
+        CHECK_EQ_U64(guest.regs.gpr[RBX], i);
+        if (i == 1500) {
+            atomic_store(&stop, true);
+            while (threads)
+                pthread_join(thread[--threads], NULL);
+        }
+    }
+    guest_close(&guest);
+}
+
 static const struct vltest tests[] = {
     {"every register survives entry and exit", test_registers},
     {"... when both sides spin", test_registers_spin},
@@ -890,6 +931,7 @@ static const struct vltest tests[] = {
     {"two pools run side by side", test_two_pools},
     {"one core is enough", test_single_core},
     {"the worlds follow a VMM that moves", test_moving},
+    {"crowded cores lose no hand-over", test_crowded},
     {"costs are measured", test_costs},
     {"probe names what is forbidden", test_probe},
     {"nothing survives the VMM", test_no_survivors},

@@ -303,6 +303,10 @@ static void test_odd_gates(void)
         CHECK(guest.exit.kind == WORLD_EXIT_SYSCALL ||
               (guest.exit.kind == WORLD_EXIT_EXCEPTION && guest.exit.vector != VEC_UD));
         CHECK_EQ_U64(*(uint64_t *)(guest.ram + DATA_RAM), 0); /* no time of day came back */
+        if (guest.exit.kind == WORLD_EXIT_SYSCALL) {
+            CHECK_EQ_U64(guest.regs.rip, UINT64_C(0xffffffffff600000) + 0x400 * (uint64_t)entry);
+            CHECK_EQ_U64(guest.regs.gpr[RSP], STACK - 0x800);
+        }
     }
     CHECK(still_works(&guest));
     witness_end(&witness, &guest);

@@ -12,19 +12,22 @@
 #include <string.h>
 
 const struct engine_ops *const engines[] = {
-    /* clang-format off: one a line */
+    /* clang-format off */
     &emulate_interp,
     &full_bt,
+    &full_bt_all,
+    &full_bt_direct,
     &full_static,
     &full_static_fresh,
+    &full_trap,
     &para_direct,
     &emulate_unicorn,
     &hwassist_kvm,
-    &hwassist_kvm_host,
-    &hwassist_kvm_ring3,
     &hwassist_vtx,
     &hwassist_vtx_cached,
     &hwassist_vtx_shadow,
+    &hwassist_kvm_host,
+    &hwassist_kvm_ring3,
     NULL,
     /* clang-format on */
 };

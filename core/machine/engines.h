@@ -7,8 +7,20 @@
 
 #include <virtlab/engine.h>
 
-extern const struct engine_ops emulate_interp, full_bt, full_static, full_static_fresh, para_direct;
-extern const struct engine_ops emulate_unicorn, hwassist_kvm, hwassist_kvm_host, hwassist_kvm_ring3;
-extern const struct engine_ops hwassist_vtx, hwassist_vtx_cached, hwassist_vtx_shadow;
+extern const struct engine_ops emulate_interp;
+extern const struct engine_ops full_bt;
+extern const struct engine_ops full_bt_all;
+extern const struct engine_ops full_bt_direct;
+extern const struct engine_ops full_static;
+extern const struct engine_ops full_static_fresh;
+extern const struct engine_ops full_trap;
+extern const struct engine_ops para_direct;
+extern const struct engine_ops emulate_unicorn;
+extern const struct engine_ops hwassist_kvm;
+extern const struct engine_ops hwassist_vtx;
+extern const struct engine_ops hwassist_vtx_cached;
+extern const struct engine_ops hwassist_vtx_shadow;
+extern const struct engine_ops hwassist_kvm_host;
+extern const struct engine_ops hwassist_kvm_ring3;
 
 #endif

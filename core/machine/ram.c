@@ -28,11 +28,12 @@ int ram_create(struct ram *ram, uint64_t size, struct reason *why)
     ram->fd = memfd_create("virtlab-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (ram->fd < 0)
         return fail(why, errno, "RAM: memfd_create: %s", strerror(errno));
-    if (ftruncate(ram->fd, (off_t)size) || fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+    if (ftruncate(ram->fd, (off_t)(size + RAM_SPARE)) ||
+        fcntl(ram->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
         err = fail(why, errno, "RAM of %llu bytes: %s", (unsigned long long)size, strerror(errno));
         goto close;
     }
-    ram->base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, ram->fd, 0);
+    ram->base = mmap(NULL, size + RAM_SPARE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, ram->fd, 0);
     if (ram->base == MAP_FAILED) {
         err = fail(why, errno, "RAM of %llu bytes: mmap: %s", (unsigned long long)size, strerror(errno));
         goto close;
@@ -49,7 +50,7 @@ close:
 void ram_destroy(struct ram *ram)
 {
     if (ram->base)
-        munmap(ram->base, ram->size);
+        munmap(ram->base, ram->size + RAM_SPARE);
     if (ram->fd >= 0)
         close(ram->fd);
     *ram = (struct ram){.fd = -1};

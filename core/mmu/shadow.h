@@ -94,6 +94,11 @@ enum shadow_answer {
  * value. Returns an enum shadow_answer, or -errno with why.
  */
 int shadow_fault(struct shadow *shadow, gva_t at, enum access access, struct reason *why) MUST_CHECK;
+/*
+ * The same before the fact: the guest's next instruction makes this access for sure (it has just faulted there, and the
+ * guest's kernel has come back from that). A hidden fault avoided.
+ */
+int shadow_fill_ahead(struct shadow *shadow, gva_t at, enum access access, struct reason *why) MUST_CHECK;
 /* From the host's page-fault error code. */
 static inline enum access shadow_access(uint32_t error)
 {

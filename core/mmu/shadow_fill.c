@@ -118,7 +118,19 @@ static bool unwatched(struct shadow_set *set, gpa_t frame)
     return !watch_of(&set->watch, frame);
 }
 
-int shadow_fault(struct shadow *shadow, gva_t at, enum access access, struct reason *why)
+/* One that was seen coming isn't a fault. */
+static void count_hidden(struct stats *stats, bool ahead)
+{
+    if (ahead) {
+        COUNT_AVOIDED(stats, HIDDEN_FAULT);
+        return;
+    }
+    COUNT(stats, HIDDEN_FAULTS);
+    COUNT_TAKEN(stats, HIDDEN_FAULT);
+}
+
+/* An access has faulted, or (ahead) would. */
+static int handle(struct shadow *shadow, gva_t at, enum access access, bool ahead, struct reason *why)
 {
     struct shadow_set *set = shadow->set;
     struct translation t;
@@ -148,11 +160,20 @@ int shadow_fault(struct shadow *shadow, gva_t at, enum access access, struct rea
     if (same)
         return SHADOW_EMULATE;
 
-    COUNT(set->stats, HIDDEN_FAULTS);
-    COUNT_TAKEN(set->stats, HIDDEN_FAULT);
+    count_hidden(set->stats, ahead);
     uint64_t lost = shadow->lost;
     err = fill(region, &path, i, why);
     if (err)
         return err;
     return shadow->lost != lost || (region->prot[i] & prot_needed(access)) ? SHADOW_MAPPED : SHADOW_EMULATE;
+}
+
+int shadow_fault(struct shadow *shadow, gva_t at, enum access access, struct reason *why)
+{
+    return handle(shadow, at, access, false, why);
+}
+
+int shadow_fill_ahead(struct shadow *shadow, gva_t at, enum access access, struct reason *why)
+{
+    return handle(shadow, at, access, true, why);
 }

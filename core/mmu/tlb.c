@@ -6,7 +6,7 @@
  * between. So the slots that hold non-global entries are listed as they are filled, and a flush empties just those;
  * only when the list overflows does it look at every slot.
  */
-#include "mmu/tlb.h"
+#include "mmu/tlb_span.h"
 
 static void empty(struct tlb_entry *entry)
 {
@@ -26,6 +26,7 @@ void tlb_flush_all(struct tlb *tlb)
     for (unsigned i = 0; i < TLB_MODES * TLB_SIZE; i++)
         empty(&slots(tlb)[i]);
     tlb->touched_count = 0;
+    tlb_span_forget(tlb);
     for (unsigned i = 0; i < ARRAY_SIZE(tlb->large); i++) {
         tlb->large[i].low = UINT64_MAX;
         tlb->large[i].high = 0;
@@ -52,6 +53,7 @@ void tlb_note_mapping(struct tlb *tlb, gva_t at, unsigned page_shift)
 
 void tlb_init(struct tlb *tlb)
 {
+    tlb->guard = NULL;
     tlb_flush_all(tlb);
 }
 
@@ -69,6 +71,8 @@ struct tlb_entry *tlb_evict(struct tlb *tlb, enum tlb_mode mode, gva_t at, bool 
 
 void tlb_flush_nonglobal(struct tlb *tlb)
 {
+    if (tlb->span_local)
+        tlb_span_forget(tlb);
     if (tlb->touched_count < TLB_TOUCHED_MAX) {
         for (unsigned i = 0; i < tlb->touched_count; i++) {
             struct tlb_entry *entry = &slots(tlb)[tlb->touched[i]];
@@ -103,4 +107,10 @@ void tlb_protect_frame(struct tlb *tlb, gpa_t frame)
     for (unsigned i = 0; i < TLB_MODES * TLB_SIZE; i++)
         if (slots(tlb)[i].frame == (frame.v & PAGE_MASK))
             slots(tlb)[i].write = NO_TAG;
+    tlb_guard(tlb, frame, true);
+}
+
+void tlb_unprotect_frame(struct tlb *tlb, gpa_t frame)
+{
+    tlb_guard(tlb, frame, false);
 }

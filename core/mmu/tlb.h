@@ -10,6 +10,7 @@
 #ifndef VIRTLAB_MMU_TLB_H
 #define VIRTLAB_MMU_TLB_H
 
+#include "mmu/walk.h"
 #include <virtlab/types.h>
 
 #define TLB_BITS 10
@@ -35,7 +36,26 @@ struct tlb_entry {
 /* Non-global entries filled since the last flush, so that a CR3 write costs what was used and no more. */
 #define TLB_TOUCHED_MAX 512
 
+/*
+ * A span: the largest stretch of supervisor addresses known that lies in RAM in one piece, by large pages that may be
+ * read and written, accessed and dirty already: a kernel's direct map. Translated code looks here first (full/bt), with
+ * a subtraction and a compare instead of a hash. An access that begins in [low, low + size) and has at most a page is
+ * within. Its stores must not reach guarded frames: see tlb_protect_frame().
+ */
+struct tlb_span {
+    uint64_t low, size;
+    uintptr_t addend;     /* as in struct tlb_entry */
+    const uint8_t *guard; /* of the frame that `low` is mapped to */
+};
+
+/* A frame's guard byte, for stores that begin in it and have at most a page: 0 when they may go straight to memory. */
+enum { GUARD_THIS = 1, GUARD_NEXT = 2 };
+
 struct tlb {
+    struct tlb_span span;       /* in force: none at CPL 3 */
+    struct tlb_span supervisor; /* the one known */
+    bool span_local;            /* not all of its pages are global */
+    uint8_t *guard;             /* one byte a frame of RAM; NULL: no spans */
     struct tlb_entry entry[TLB_MODES][TLB_SIZE];
     uint16_t touched[TLB_TOUCHED_MAX];
     unsigned touched_count; /* TLB_TOUCHED_MAX: too many to list, flush by a full pass */
@@ -65,7 +85,16 @@ static inline bool tlb_ambiguous(uint64_t page)
     return tlb_index(page) == tlb_index(page - 1);
 }
 
+/* An empty TLB without spans. */
 void tlb_init(struct tlb *tlb);
+/* With spans over this RAM. */
+int tlb_init_spans(struct tlb *tlb, const struct ram *ram, struct reason *why) MUST_CHECK;
+void tlb_destroy(struct tlb *tlb);
+/* The span is in force for supervisor accesses only. */
+void tlb_use_span(struct tlb *tlb, bool supervisor);
+/* A piece of a large supervisor page was filled in: is there a larger span around it? To be followed by
+ * tlb_use_span(). Returns entries read. */
+unsigned tlb_span_grow(struct tlb *tlb, const struct paging *paging, const struct ram *ram, gva_t at);
 /* The piece that was just filled in at `at` is of a mapping of 1 << page_shift bytes. */
 void tlb_note_mapping(struct tlb *tlb, gva_t at, unsigned page_shift);
 /* Empties the slot of `at` for a new entry and keeps the books; the caller fills it in. */
@@ -76,5 +105,7 @@ void tlb_flush_nonglobal(struct tlb *tlb);
 bool tlb_flush_page(struct tlb *tlb, gva_t at);
 /* The guest-physical page now holds code: writes to it must take the slow path. */
 void tlb_protect_frame(struct tlb *tlb, gpa_t frame);
+/* That is over, as whoever fills in a write tag for the frame has found. */
+void tlb_unprotect_frame(struct tlb *tlb, gpa_t frame);
 
 #endif

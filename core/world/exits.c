@@ -141,14 +141,29 @@ static void decode_gprs(struct world_regs *regs, const struct signal_frame *fram
     regs->rflags = (frame->rflags & FLAGS_CARRIED) | FLAG_ONE;
 }
 
-static int decode_reason(struct world_space *space, const struct signal_frame *frame, struct world_exit *exit,
-                         struct reason *why)
+/*
+ * A jump to the host's vsyscall page is a system call without an instruction: the host's kernel has carried out the RET
+ * behind it already (arch/x86/entry/vsyscall), and left the call's number in RAX. What was there before is lost; the
+ * rest is put back as it was at the jump's target.
+ */
+#define VSYSCALL_PAGE UINT64_C(0xffffffffff600000)
+static void undo_vsyscall(const struct signal_frame *frame, struct world_regs *regs)
+{
+    if ((frame->call_addr & PAGE_MASK) != VSYSCALL_PAGE)
+        return;
+    regs->rip = frame->call_addr;
+    regs->gpr[RSP] -= 8;
+}
+
+static int decode_reason(struct world_space *space, const struct signal_frame *frame, struct world_regs *regs,
+                         struct world_exit *exit, struct reason *why)
 {
     switch (frame->signal) {
     case SIGNAL_KICK: exit->kind = WORLD_EXIT_KICKED; return 0;
     case SIGSYS:
         exit->kind = WORLD_EXIT_SYSCALL;
         exit->gate = frame->arch == AUDIT_ARCH_X86_64 ? WORLD_GATE_SYSCALL : WORLD_GATE_LEGACY;
+        undo_vsyscall(frame, regs);
         return 0;
     case SIGBUS:
         if (frame->trap == VEC_PF) {
@@ -200,5 +215,5 @@ int exits_decode(struct world_space *space, struct world_regs *regs, struct worl
     exit->ss = frame.ss;
     exit->in_hole = in_hole(pool, frame.rip);
     exit->entered = true;
-    return decode_reason(space, &frame, exit, why);
+    return decode_reason(space, &frame, regs, exit, why);
 }

@@ -170,6 +170,7 @@ int handover_run(struct world_space *space, struct reason *why)
 
     if (err)
         return err;
+    crowd_look(space);
     control->guest_spin = 0;
     if (spins(space) && pool->guest.max) {
         patience_learn(&pool->guest, !sleeps);

@@ -44,6 +44,15 @@ struct patience {
     unsigned failures; /* in a row */
 };
 
+/* Are more threads about than cores? What was seen at the last look (crowd.c); times in ns. */
+struct crowd {
+    bool crowded;
+    unsigned entries;
+    const struct world_space *space; /* whose guest thread was looked at; never followed */
+    uint64_t since, delayed;         /* when, and how long it and the VMM had been kept waiting until then */
+    uint64_t retry_at, wait;         /* when to try spinning again */
+};
+
 struct world_pool {
     struct world_options options;
     int ram_fd, image_fd;
@@ -57,8 +66,9 @@ struct world_pool {
     struct patience vmm, mapper; /* the VMM's with the guest thread, and with the mapping thread */
     struct patience guest;       /* the guest thread's with the VMM */
     struct patience none;        /* for spaces that nobody spins for */
-    uint32_t map_spin;           /* the mapping thread's with the VMM: 0 but for a measurement */
-    bool measuring;              /* costs.c wants the mapping thread on another core */
+    struct crowd crowd;
+    uint32_t map_spin; /* the mapping thread's with the VMM: 0 but for a measurement */
+    bool measuring;    /* costs.c wants the mapping thread on another core */
 
     struct world_space *current; /* the last one that was run: the only one that may not be stopped */
     struct world_space *spaces[WORLD_SPACES_MAX];
@@ -99,6 +109,9 @@ void handover_kick(struct world_space *space);
 /* place.c: puts the process' threads on the right cores, if the VMM has moved. */
 void place_threads(struct world_space *space);
 
+/* crowd.c: called at each entry: is spinning still the right thing? */
+void crowd_look(struct world_space *space);
+
 /* exits.c */
 void exits_enter(struct world_space *space, const struct world_regs *regs);
 int exits_decode(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why);
@@ -114,7 +127,7 @@ void world_log(const char *format, ...) PRINTF_LIKE(1, 2); /* probe.c */
 /* Do the VMM and this space's guest thread spin for each other? */
 static inline bool spins(const struct world_space *space)
 {
-    return space->pool->costs.spin && !space->near;
+    return space->pool->costs.spin && !space->near && !space->pool->crowd.crowded;
 }
 static inline bool canonical(uint64_t address)
 {

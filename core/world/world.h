@@ -25,7 +25,7 @@
  * How it works, in the order to read: layout.h (what is in the process), entry.c (what it executes), handover.c (how
  * the two sides wait for each other, and how the VMM knows that guest code stands still), world.c (pools, world_run),
  * exits.c (from signal frame to exit), commands.c (mappings), filter.c (seccomp), start.c, image.c and space.c (a
- * process' birth and death), costs.c (what it all costs here), probe.c.
+ * process' birth and death), costs.c (what it all costs here), crowd.c (when cores are few), probe.c.
  * VIRTLAB_WORLD_DEBUG=1 in the environment logs births, deaths and calibration to standard error.
  */
 #ifndef VIRTLAB_WORLD_H
@@ -43,7 +43,7 @@ struct world_space;
 
 /* How VMM and guest thread wait for each other. */
 enum world_wait {
-    WORLD_WAIT_AUTO,  /* measured when the pool is made */
+    WORLD_WAIT_AUTO,  /* measured when the pool is made, and later: on crowded cores nobody spins */
     WORLD_WAIT_SPIN,  /* look, for some time, before sleeping */
     WORLD_WAIT_SLEEP, /* sleep at once: right on a single core */
 };
@@ -86,7 +86,7 @@ struct world_regs {
 enum world_exit_kind {
     WORLD_EXIT_SYSCALL,   /* a host system call was attempted: RIP is behind the instruction, .gate tells which one; RCX
                              and R11 are as SYSCALL leaves them. (At 0xffffffffff600000 + 0x400 n without an instruction:
-                             the host's vsyscall page, in place of the guest's.) */
+                             the host's vsyscall page, in place of the guest's; RAX is lost.) */
     WORLD_EXIT_EXCEPTION, /* .vector, .error, and for #PF .address (CR2). Faults: RIP at the instruction; #BP, and #DB
                              after a step: behind it. For addresses in the upper half #PF's P bit is always set. */
     WORLD_EXIT_KICKED,    /* world_kick; the registers are those of the moment, or still those of the entry */

@@ -84,12 +84,11 @@ void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at)
             (what == REGIME_PAGE && may_be_known(known, at.v >> PAGE_SHIFT)))
             forget_known(known);
     }
-    /* Low bits: what may come back to an old value without a flush. Outside 64-bit mode CS has a base, which the jump
-     * table's keys don't hold. */
+    /* Outside 64-bit mode CS has a base, which the jump table's keys don't hold. */
     const unsigned user = cpu->cpl == 3;
     if (what == REGIME_MODE && cpu->code_size != CODE64)
         forget_known(&cpu->blocks->known[user]);
-    cpu->blocks->regime = cpu->blocks->known[user].flushes << 8 | 0x80 | user << 2 | cpu->code_size;
+    cpu->blocks->regime = regime_of(cpu->blocks->known[user].flushes, user, cpu->code_size);
 }
 
 /* The jump table learns of code at cpu->rip. */

@@ -97,6 +97,13 @@ void block_written(struct cpu *cpu, gpa_t at, uint64_t len);
 enum regime_change { REGIME_MODE, REGIME_ALL, REGIME_LOCAL, REGIME_PAGE };
 void block_new_regime(struct cpu *cpu, enum regime_change what, gva_t at);
 
+/* Low bits: what may come back to an old value without a flush. */
+#define REGIME_BITS 8
+static inline uint64_t regime_of(uint64_t flushes, bool user, unsigned code_size)
+{
+    return flushes << REGIME_BITS | 0x80 | (unsigned)user << 2 | code_size;
+}
+
 static inline unsigned jump_index(uint64_t rip)
 {
     return (rip ^ (rip >> JUMP_BITS)) & ((1 << JUMP_BITS) - 1);

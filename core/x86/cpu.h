@@ -115,13 +115,14 @@ struct native_state {
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;
-    const void *retry;  /* ... and where that probe begins */
-    const void *resume; /* of an instruction that leaves: where native code goes on behind it */
-    uint64_t host_sp;   /* the VMM's stack, while native code runs */
-    struct native_return *top;
-    uint64_t returns_valid; /* what the return cache's contents depend on; see full/bt/engine.c */
-    uint32_t xmm_absent;    /* the guest's XMM registers are in cpu->xmm, not in the host's */
-    uint16_t flags;         /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
+    const void *retry;                  /* ... and where that probe begins */
+    const void *resume;                 /* of an instruction that leaves: where native code goes on behind it */
+    uint64_t host_sp;                   /* the VMM's stack, while native code runs */
+    struct native_return *top;          /* of the return cache of the present privilege: cpu->returns */
+    struct native_return *other_top[2]; /* ... of supervisor and user, while not at that privilege */
+    uint64_t returns_valid[2];          /* what their contents depend on; see full/bt/engine.c */
+    uint32_t xmm_absent;                /* the guest's XMM registers are in cpu->xmm, not in the host's */
+    uint16_t flags;                     /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
 };
 
 /*
@@ -198,7 +199,7 @@ struct cpu {
     unsigned posted_count, posted_next;
     uint8_t io_data[VM_IO_MAX];
 
-    struct native_return returns[RETURNS] __attribute__((aligned(256)));
+    struct native_return returns[2][RETURNS] __attribute__((aligned(256))); /* supervisor, user */
     struct tlb tlb;
     struct block_cache *blocks;
     struct translator *translator; /* or NULL */
@@ -208,6 +209,7 @@ struct cpu {
     /* The present address space's user code goes to the executor: ways to ring 3 that a translator keeps in native code
      * must leave to the run loop. */
     uint32_t user_direct;
+    uint64_t look_at; /* icount at which native code comes back to the run loop, so that the executor is asked */
     bool trapped; /* the executor has come back with the present instruction: what it does counts as an exit taken */
     const struct engine_host *host;
     struct stats *stats;
@@ -286,6 +288,11 @@ void cpu_ram_written(struct cpu *cpu, gpa_t at, uint64_t len);
 
 /* The next instruction is executed alone, by the interpreter; then the run loop looks around. */
 void cpu_run_next_alone(struct cpu *cpu);
+/*
+ * For executors: the interpreter executes the next instruction now. False if it did not come to its end; then the run
+ * loop has something to do first (an exception waits in cpu->event, or the machine is to be asked).
+ */
+bool cpu_step(struct cpu *cpu);
 /*
  * Executes one instruction of cpu->block, which is accounted, and not those behind it. True: it is complete, and the
  * next one follows. False: it has ended its block, at cpu->rip. May leave by cpu_unwind(). Not for branches.

@@ -24,9 +24,10 @@ void cpu_engine_request_window(struct engine *engine, bool wanted);
 void cpu_engine_kick(struct engine *engine);
 void cpu_engine_ram_written(struct engine *engine, gpa_t at, uint64_t len);
 
-#define CPU_ENGINE_OPS                                                                                             \
-    .run = cpu_engine_run, .get_state = cpu_engine_get_state, .set_state = cpu_engine_set_state,                   \
-    .can_inject = cpu_engine_can_inject, .inject = cpu_engine_inject, .request_window = cpu_engine_request_window, \
-    .kick = cpu_engine_kick, .ram_written = cpu_engine_ram_written
+#define CPU_ENGINE_OPS_BUT_RUN                                                                                 \
+    .get_state = cpu_engine_get_state, .set_state = cpu_engine_set_state, .can_inject = cpu_engine_can_inject, \
+    .inject = cpu_engine_inject, .request_window = cpu_engine_request_window, .kick = cpu_engine_kick,         \
+    .ram_written = cpu_engine_ram_written
+#define CPU_ENGINE_OPS .run = cpu_engine_run, CPU_ENGINE_OPS_BUT_RUN
 
 #endif

@@ -174,11 +174,21 @@ static void choose_handler(struct decoded *d, struct insn *in)
     in->flags |= INSN_LAST;
 }
 
-int decode_insn(const uint8_t *bytes, unsigned avail, enum code_size code_size, unsigned page_off, struct insn *in)
+static void need_tables(void)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, build_tables);
+}
 
+bool decode_knows(ZydisMnemonic mnemonic)
+{
+    need_tables();
+    return rows[mnemonic][0] != NULL;
+}
+
+int decode_insn(const uint8_t *bytes, unsigned avail, enum code_size code_size, unsigned page_off, struct insn *in)
+{
+    need_tables();
     struct decoded d = {.code_size = code_size};
     *in = (struct insn){.off = (uint16_t)page_off, .base = GPR_ZERO, .index = GPR_ZERO, .seg = SEG_DS, .len = 1};
     ZyanStatus status = ZydisDecoderDecodeFull(&decoders[code_size], bytes, avail, &d.z, d.operand);

@@ -37,4 +37,7 @@ static inline unsigned operand_bytes(const struct decoded *d, unsigned i)
  */
 int decode_insn(const uint8_t *bytes, unsigned avail, enum code_size code_size, unsigned page_off, struct insn *in);
 
+/* Has this CPU the instruction, in some form? */
+bool decode_knows(ZydisMnemonic mnemonic);
+
 #endif

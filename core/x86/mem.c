@@ -52,6 +52,12 @@ static bool fill(struct cpu *cpu, gva_t at, enum access access, enum tlb_mode mo
     e->read = plain && t.readable ? page : NO_TAG;
     e->write = plain && t.writable && !holds_conclusions(cpu, frame) ? page : NO_TAG;
     e->addend = (uintptr_t)host - page;
+    if (e->write != NO_TAG)
+        tlb_unprotect_frame(&cpu->tlb, frame);
+    if (mode != TLB_USER && t.page_shift > PAGE_SHIFT && host) {
+        cpu->stats->counter[COUNTER_WALK_REFS] += tlb_span_grow(&cpu->tlb, &cpu->paging, cpu->host->ram, at);
+        tlb_use_span(&cpu->tlb, cpu->cpl != 3);
+    }
     return true;
 }
 

@@ -215,11 +215,29 @@ static void run_alone(struct cpu *cpu)
         raise_single_step(cpu);
 }
 
+bool cpu_step(struct cpu *cpu)
+{
+    jmp_buf outer;
+    memcpy(&outer, &cpu->unwind, sizeof(outer));
+    enum unwind why = (enum unwind)setjmp(cpu->unwind);
+    if (why == UNWIND_NONE)
+        run_alone(cpu);
+    else
+        cpu->exit_ready |= unwound(cpu, why);
+    memcpy(&cpu->unwind, &outer, sizeof(outer));
+    return why == UNWIND_NONE;
+}
+
+#define LOOK_EVERY (UINT64_C(1) << 18) /* instructions */
+
 /* Does the direct executor take what comes next? */
 static bool run_directly(struct cpu *cpu)
 {
+    if (!cpu->executor)
+        return false;
     cpu->trapped = false;
-    return cpu->executor && cpu->executor->run(cpu);
+    cpu->look_at = cpu->icount + LOOK_EVERY;
+    return cpu->executor->run(cpu);
 }
 
 static void run_blocks(struct cpu *cpu)

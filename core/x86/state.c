@@ -22,9 +22,9 @@ struct cpu *cpu_create(const struct engine_host *host, struct reason *why)
     struct cpu *cpu = (struct cpu *)(memory + CPU_STACK_SIZE);
     cpu->host = host;
     cpu->stats = host->stats;
-    cpu->icount_limit = UINT64_MAX;
-    tlb_init(&cpu->tlb);
-    cpu->blocks = block_cache_create(host->ram->size, why);
+    cpu->icount_limit = cpu->look_at = UINT64_MAX;
+    int error = tlb_init_spans(&cpu->tlb, host->ram, why);
+    cpu->blocks = error ? NULL : block_cache_create(host->ram->size, why);
     struct cpu_state reset;
     cpu_state_reset(&reset);
     if (!cpu->blocks || cpu_set_state(cpu, &reset, why)) {
@@ -39,6 +39,7 @@ void cpu_destroy(struct cpu *cpu)
     if (!cpu)
         return;
     block_cache_destroy(cpu->blocks);
+    tlb_destroy(&cpu->tlb);
     munmap((uint8_t *)cpu - CPU_STACK_SIZE, CPU_STACK_SIZE + sizeof(struct cpu));
 }
 
@@ -65,6 +66,7 @@ void cpu_mode_changed(struct cpu *cpu)
     enum tlb_mode user = aligned ? TLB_USER_ALIGNED : TLB_USER;
     enum tlb_mode mode = cpu->cpl == 3 ? user : smap_off ? TLB_SUPERVISOR_AC : TLB_SUPERVISOR;
     cpu->tlb_data = cpu->tlb.entry[mode];
+    tlb_use_span(&cpu->tlb, cpu->cpl != 3);
     fpu_mode_changed(cpu);
     block_new_regime(cpu, REGIME_MODE, gva(0));
 }

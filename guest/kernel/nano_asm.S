@@ -11,7 +11,7 @@
 
 #define DIVIDE_LENGTH 2     /* of div %ecx */
 #define TOUCH_LENGTH  2     /* of mov (%rsi), %al */
-#define RFLAGS_FIXED  2     /* the bit that is always set */
+#define USER_FLAGS    0x202 /* interrupts on, as in any process; none is enabled at the controller */
 
 .macro FUNCTION name
     .text
@@ -78,7 +78,7 @@ FUNCTION nano_enter_user
     mov %rsp, kernel_rsp(%rip)
     push $USER_DS
     push $0                     /* the code has no stack */
-    push $RFLAGS_FIXED          /* interrupts stay off */
+    push $USER_FLAGS
     push $USER_CS
     push %rsi
     PV_IRETQ

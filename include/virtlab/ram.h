@@ -4,6 +4,10 @@
  *
  * RAM is one memfd, so that other processes (the world, a driver domain) can map the same pages. Guest-physical RAM
  * starts at 0 and has no hole below its size, which is at most RAM_MAX: above it lie the devices.
+ *
+ * In the memfd, and in memory behind `base`, RAM_SPARE more bytes follow it. They have no guest-physical address, so no
+ * guest and no device knows of them. The engine may use them for what other processes are to map too: full/trap keeps
+ * copies of code there. They cost nothing until they are touched.
  */
 #ifndef VIRTLAB_RAM_H
 #define VIRTLAB_RAM_H
@@ -12,6 +16,7 @@
 
 #define RAM_MIN UINT64_C(0x00200000) /* 2 MiB */
 #define RAM_MAX UINT64_C(0xc0000000) /* 3 GiB: MMIO lies between here and 4 GiB */
+#define RAM_SPARE (UINT64_C(16) << 20)
 
 struct ram {
     int fd;

@@ -57,7 +57,7 @@ struct exit_count {
 struct stats {
     uint64_t counter[COUNTER_COUNT];
     struct exit_count exits[EXIT_REASON_COUNT];
-    char unknown[96]; /* the first instruction that the engine lacks: bytes and mnemonic; empty if none */
+    char unknown[96]; /* the first instruction that the engine lacks, or gets wrong; empty if none */
 };
 
 /* Name of a counter as it stands in results, and its one-line explanation. */

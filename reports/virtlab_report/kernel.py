@@ -3,7 +3,7 @@
 
 QEMU's translator is the measure: it treats kernel and user code alike, through one software TLB.
 """
-from . import footnotes, numbers
+from . import footnotes, numbers, plot_speed
 from .model import Cell, Column, Document, Footnotes, Note, Row, Table
 from .tables import Grid, has_speed, speed_table
 
@@ -24,6 +24,12 @@ def build(results, text):
         *footnotes.of_run(grid, text),
     ]
     return document
+
+
+def pictures(results, text):
+    """The picture of speed, for these rows; none when nobody has any."""
+    drawn = plot_speed.picture(Grid(results), text, "kernel", "kernel")
+    return [drawn] if drawn else []
 
 
 def times_table(grid, text):

@@ -8,8 +8,8 @@ from .plot_bars import Bar, Chart, Series
 from .tables import has_speed
 
 
-def picture(grid, text):
-    """The Picture, or None when nobody but native has a speed."""
+def picture(grid, text, name="speed", document="table"):
+    """The Picture, or None when nobody but native has a speed; its title is the text plot.NAME."""
     subjects = [s for s in grid.subjects if s.kind != "native"]
     measured = [m for m in grid.results.measurements if m.kind != "native" and has_speed(m)]
     if not measured:
@@ -18,8 +18,8 @@ def picture(grid, text):
     colours = palette.of_engines([(s.name, techniques[s.name], s.kind) for s in subjects])
     group_of = {key: text.group(group[1]) for group, keys in grid.groups for key in keys}
     chart = Chart(
-        name="speed",
-        title=text("plot.speed"),
+        name=name,
+        title=text(f"plot.{name}"),
         axis=text("plot.speed.axis"),
         tic="{:g} %",
         clusters=[grid.names[key] for key in grid.keys],
@@ -30,6 +30,7 @@ def picture(grid, text):
         ],
         line=(100, text("plot.native")),
         bottom=1.0,
+        document=document,
         modelled="† " + text("plot.modelled") if any(m.modelled for m in measured) else "",
     )
     return plot_bars.picture(chart)

@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import kernel, nano, plot_nano, translation
+from . import crossover, kernel, nano, plot_crossover, plot_nano, translation
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,10 @@ class SuiteReport:
 
 
 REPORTS = {
-    "kernel": SuiteReport(kernel.build),
+    "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
     "translation": SuiteReport(translation.build),
+    "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
 }
 
 

@@ -37,8 +37,8 @@ TEXTS = {
     "failed": {"en": "failed", "zh": "失败"},
     "nothing": {"en": "-", "zh": "-"},
     "note.short.run": {
-        "en": "slow here: measured with the workload's quick arguments, and paired with native runs of the same",
-        "zh": "此处较慢：以该负载的快速参数测量，并与相同参数的本机运行配对",
+        "en": "slow here: measured with fewer iterations, and paired with native runs of as many",
+        "zh": "此处较慢：以较少的迭代次数测量，并与相同次数的本机运行配对",
     },
     "no.reason": {"en": "no reason recorded", "zh": "未记录原因"},
     "note.not.run": {"en": "not run", "zh": "未运行"},
@@ -228,7 +228,38 @@ TEXTS = {
         "en": "Columns (2006, cycles): {source}. Machine: {machine}. ~: worked out from the text.",
         "zh": "标有（2006，周期）的列：{source}。机器：{machine}。~：由正文推算。",
     },
+    # the suite crossover
+    "crossover.title": {
+        "en": "Direct execution and translation: the crossover",
+        "zh": "直接执行与翻译的交叉点",
+    },
+    "crossover.time": {
+        "en": "Time of a system call with the work before it, in microseconds",
+        "zh": "一次系统调用连同其前的计算所用的时间（微秒）",
+    },
+    "crossover.note.found": {
+        "en": "full/bt:direct overtakes full/bt:all where a call with its work takes between {low} and {high} µs natively.",
+        "zh": "当一次调用连同其计算的原生时间在 {low} 与 {high} 微秒之间时，full/bt:direct 超过 full/bt:all。",
+    },
+    "crossover.note": {
+        "en": "The number in a row's name is how many steps of work stand before each call. Median, in brackets "
+        "smallest and largest.",
+        "zh": "行名中的数字为每次调用之前的计算步数。取中位数，括号内为最小值与最大值。",
+    },
     # pictures
+    "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},
+    "plot.crossover": {
+        "en": "A system call with more and more work before it",
+        "zh": "系统调用之前的计算越来越多时",
+    },
+    "plot.crossover.native": {
+        "en": "a call with its work, natively, µs (log)",
+        "zh": "一次调用连同其计算的原生时间，微秒（对数）",
+    },
+    "plot.crossover.time": {
+        "en": "the same under the engine, µs (log)",
+        "zh": "在该引擎下的时间，微秒（对数）",
+    },
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",

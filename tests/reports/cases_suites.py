@@ -164,7 +164,13 @@ class Pictures(unittest.TestCase):
     def test_pictures_of_many_engines(self):
         run = Run("suites", "--formats", "svg,md")
         self.assertEqual((run.status, run.err), (0, ""))
-        for name in ("nano.svg", "speed.svg", "exits-full-bt.svg", "exits-full-bt-all.svg"):
+        for name in (
+            "nano.svg",
+            "kernel.svg",
+            "speed.svg",
+            "exits-full-bt.svg",
+            "exits-full-bt-all.svg",
+        ):
             self.assertIn(name, run.names())
         picture = (run.folder / "nano.svg").read_text(encoding="utf-8")
         for label in ("2006: hardware VMM", "full/bt:direct", "15826", "~210", "ptemod"):

@@ -16,6 +16,16 @@ _Static_assert(offsetof(struct block_cache, jump) == 0 && sizeof(struct jump_ent
 
 #define ENTRY(field) ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct jump_entry, field)})
 
+void emit_jump_slot(struct emitter *e)
+{
+    emit_mov(e, SCRATCH_B, SCRATCH_A);
+    emit_shift(e, SHIFT_SHR, SCRATCH_B, JUMP_BITS);
+    emit_alu(e, ALU_XOR, SCRATCH_B, SCRATCH_A);
+    emit_alu_constant(e, ALU_AND, SCRATCH_B, (1 << JUMP_BITS) - 1);
+    emit_shift(e, SHIFT_SHL, SCRATCH_B, 5);
+    emit_alu_mem(e, ALU_ADD, SCRATCH_B, CPU_FIELD(blocks));
+}
+
 /*
  * Goes on at the address in SCRATCH_A: jump_to(), as host code. `pop` is added to RSP when the target is found; when it
  * isn't, a stub of kind `missed` follows, with nothing changed.
@@ -24,12 +34,7 @@ static void jump_through_table(struct unit *t, enum stub_kind missed, const stru
 {
     struct emitter *e = t->e;
     t->flags = IN_MEMORY;
-    emit_mov(e, SCRATCH_B, SCRATCH_A);
-    emit_shift(e, SHIFT_SHR, SCRATCH_B, JUMP_BITS);
-    emit_alu(e, ALU_XOR, SCRATCH_B, SCRATCH_A);
-    emit_alu_constant(e, ALU_AND, SCRATCH_B, (1 << JUMP_BITS) - 1);
-    emit_shift(e, SHIFT_SHL, SCRATCH_B, 5);
-    emit_alu_mem(e, ALU_ADD, SCRATCH_B, CPU_FIELD(blocks));
+    emit_jump_slot(e);
     emit_alu_mem(e, ALU_CMP, SCRATCH_A, ENTRY(rip));
     add_stub(t, missed, emit_jump(e, IF_NE), in);
     emit_load(e, SCRATCH_A, CPU_FIELD(blocks));
@@ -44,8 +49,7 @@ static void jump_through_table(struct unit *t, enum stub_kind missed, const stru
     emit_jump_mem(e, (struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct block, native)});
 }
 
-/* SCRATCH_A = a place by its distance from the start of the code page. */
-static void code_address(struct unit *t, uint64_t distance)
+void code_address(struct unit *t, uint64_t distance)
 {
     emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
     emit_lea(t->e, SCRATCH_A, (struct host_mem){SCRATCH_A, NO_REG, 0, (int32_t)distance});
@@ -58,9 +62,32 @@ void translate_far(struct unit *t, const struct insn *in)
     jump_through_table(t, STUB_FAR_MISSED, in, 0);
 }
 
+/* Back to the block's own top, with flags that can be made again there? */
+static bool goes_round(const struct unit *t, const struct insn *in)
+{
+    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) &&
+           (t->loop_top ? t->loop_replay == t->replay : !t->loop_jump);
+}
+
+static void jump_to_loop(struct unit *t, unsigned condition)
+{
+    if (t->loop_top) {
+        emit_jump_to(t->e, condition, t->loop_top);
+        return;
+    }
+    t->loop_jump = emit_jump(t->e, condition);
+    t->loop_replay = t->replay;
+}
+
 /* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
 static void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
 {
+    if (!(t->flags & (IN_HOST | IN_MEMORY)))
+        restore_flags(t, SCRATCH_A);
+    if (goes_round(t, in)) {
+        jump_to_loop(t, condition);
+        return;
+    }
     const struct block *target = in->link;
     if (in->imm == (t->block->gpa.v & ~PAGE_MASK))
         target = t->block;

@@ -8,7 +8,8 @@
  * difficult, and native code is only ever the fast path. docs/translator.md has the whole picture.
  *
  * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the interpreter's
- * side), translate.c (a block), memory.c (the TLB probe), copy.c (instructions that are copied), stack.c, branch.c.
+ * side), translate.c (a block), flags.c, stub.c (leaving and going on), memory.c (the TLB probe), window.c, copy.c
+ * (instructions that are copied), stack.c, system.c, gate.c, branch.c.
  */
 #ifndef VIRTLAB_BT_BT_H
 #define VIRTLAB_BT_BT_H
@@ -40,6 +41,7 @@ enum leave {
     LEAVE_CALL,   /* the same for a CALL (a struct insn) that has pushed; the target is in native.scratch */
     LEAVE_LINK,   /* a struct link: a branch within the page that isn't linked yet */
     LEAVE_SYSTEM, /* like LEAVE_RECORD, for a record that ends its block without branching itself */
+    LEAVE_PAUSE,  /* the budget of this stay is used up: in front of the record, in native code native.retry */
     LEAVE_MISS,   /* + enum miss. A TLB probe of the record found nothing */
     LEAVE_KINDS = LEAVE_MISS + 8
 };
@@ -49,6 +51,9 @@ enum miss {
     MISS_WRITE = 2,  /* the probe was for writing */
     MISS_WINDOW = 4, /* it was for several accesses */
 };
+/* Instructions that change privilege in native code. */
+enum gate_kind { GATE_SYSCALL, GATE_SYSRET, GATES };
+
 struct left {
     uint64_t what, why;
 };
@@ -84,13 +89,28 @@ void bt_engine_destroy(struct engine *engine);
 
 /* ---- translating a block ---- */
 
-/* Where the status flags are: bits, both may be set. */
-enum { IN_HOST = 1, IN_MEMORY = 2 };
+/* Where the status flags are: bits, see flags.c. */
+enum { IN_HOST = 1, IN_MEMORY = 2, IN_REPLAY = 4 };
+
+/* What an access needs of memory. */
+struct probe {
+    unsigned size;
+    bool write, aligned;
+};
+
+/* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
+struct window {
+    bool open, write;
+    int base; /* host register */
+    int32_t low, high;
+};
 
 /* Code out of line, emitted behind the block. */
 enum stub_kind {
     STUB_LEAVE,       /* the record is the interpreter's */
     STUB_SYSTEM,      /* likewise, and ends its block */
+    STUB_PAUSE,       /* the budget is used up */
+    STUB_TLB,         /* an access isn't in the span: the TLB proper is probed, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
@@ -102,41 +122,47 @@ enum stub_kind {
     STUB_LANDING,     /* where the return of a call goes on */
     STUB_XMM,         /* the guest's XMM registers are to be loaded */
 };
+#define STUB_JUMPS 3
 struct stub {
     enum stub_kind kind;
-    uint8_t *jump; /* comes here */
+    uint8_t *jump[STUB_JUMPS]; /* come here; NULL: none */
     const uint8_t *back;
     const struct insn *record;
-    bool flags;    /* the status flags are in RFLAGS and not saved */
-    unsigned miss; /* STUB_MISS: enum miss */
+    unsigned flags; /* where the status flags are */
+    const struct decoded *replay;
+    unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
+    struct probe probe;   /* STUB_TLB */
+    struct window window; /* STUB_TLB: to be opened, if .open */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
-
-/* Memory that a probe has vouched for: [base + low, base + high), while SCRATCH_B holds its addend (window.c). */
-struct window {
-    bool open, write;
-    int base; /* host register */
-    int32_t low, high;
-};
 
 /* The state of translation between two instructions. */
 struct point {
     const uint8_t *at;
     unsigned flags;
     struct window window;
+    int held[2];
 };
 
 struct unit {
     struct bt *bt;
     struct emitter *e;
     struct block *block;
-    unsigned flags; /* IN_HOST, IN_MEMORY */
+    unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
+    const struct decoded *replay; /* what makes them again */
     struct window window;
-    bool xmm;                         /* the block uses XMM registers */
-    bool failed;                      /* too large */
+    int held[2];    /* guest registers that live in memory, and that SCRATCH_A and SCRATCH_B hold still; or NO_REG */
+    bool held_kept; /* the present instruction says so of itself */
+    bool kernel;    /* first met at CPL 0: memory is looked for in the span first */
+    bool xmm;       /* the block uses XMM registers */
+    bool failed;    /* too large */
     unsigned first_left;              /* the first instruction that always leaves */
     struct point behind[BLOCK_MAX];   /* each instruction */
     const uint8_t *resume[BLOCK_MAX]; /* made for STUB_RESUME */
+    /* A jump to the block's own top with flags that can be made again, and where it leads (translate_loop()). */
+    uint8_t *loop_jump;
+    const uint8_t *loop_top;
+    const struct decoded *loop_replay;
     unsigned stub_count;
     struct stub stub[STUBS_MAX];
 };
@@ -158,6 +184,7 @@ struct bt {
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
     const uint8_t *no_return;          /* of an empty entry in the return cache */
     const uint8_t *load_xmm;           /* goes back to where SCRATCH_A says */
+    const uint8_t *gate[GATES];        /* gate.c */
 };
 
 static inline struct bt *bt_of(const struct cpu *cpu)
@@ -172,29 +199,34 @@ struct flag_use {
 };
 struct flag_use flag_use(const struct decoded *d);
 
+/* Into memory, or into RFLAGS; `scratch` and SCRATCH_A are destroyed. */
 void save_flags(struct unit *t);
 void restore_flags(struct unit *t, int scratch);
+/* A scratch register is about to be destroyed, between two copied instructions. */
+void lose_scratch(struct unit *t, int scratch);
+/* RFLAGS is about to be destroyed. */
+void lose_host_flags(struct unit *t);
+/* In front of an instruction that may change what makes the flags again, and behind one that wrote them. */
+void flags_before(struct unit *t, const struct insn *in, const struct decoded *d);
+void flags_written(struct unit *t, const struct decoded *d);
 /* Are the guest's XMM registers in the host's? If not, `in` is where to go on after loading them. */
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
-/*
- * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
- * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved, unless a
- * window (window.c) made the probe needless.
- */
-struct probe {
-    unsigned size;
-    bool write, aligned;
-};
 void window_close(struct unit *t);
 bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
 struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p);
 /* Behind an instruction: what it has done to the window's base. */
 void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
 
+/*
+ * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
+ * answer is an operand to access; *free is the scratch register that it doesn't use. Status flags get saved, unless a
+ * window (window.c) made the probe needless.
+ */
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
+void probe_tlb(struct unit *t, const struct stub *stub);
 /* The window again, behind an instruction that the interpreter has executed: its probe leaves in front of `next`. */
 void probe_again(struct unit *t, const struct insn *next, struct window w);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */
@@ -210,10 +242,17 @@ static inline int guest_register(struct unit *t, unsigned r, int scratch)
 }
 
 /* The translators proper: false when the instruction is left to the interpreter. */
+/* A comparison of registers and constants once more. */
+void copy_again(struct unit *t, const struct decoded *d);
 bool translate_copy(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_stack(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_division(struct unit *t, const struct insn *in, const struct decoded *d);
 bool translate_system(struct unit *t, const struct insn *in, const struct decoded *d);
+void generate_gates(struct bt *bt, struct emitter *e);
+/* SCRATCH_A = a place by its distance from the start of the code page (branch.c). */
+void code_address(struct unit *t, uint64_t distance);
+/* SCRATCH_B = the jump table's entry for the address in SCRATCH_A (branch.c). */
+void emit_jump_slot(struct emitter *e);
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d);
 /* Goes on behind the block's last record. */
 void translate_end(struct unit *t, const struct insn *end);

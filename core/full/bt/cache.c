@@ -122,6 +122,7 @@ struct bt *bt_create(struct reason *why)
     bt->code = (struct emitter){.at = bt->memory, .end = bt->memory + CODE_SIZE};
     generate_enter(bt, &bt->code);
     generate_leave(bt, &bt->code);
+    generate_gates(bt, &bt->code);
     bt->first = bt->code.at;
     bt->translator.block_hot = op_translate;
     bt->translator.blocks_flushed = blocks_flushed;

@@ -260,19 +260,62 @@ static bool needs_old(const struct place *p)
            p->operand->size < 32;
 }
 
-/* A guest register that lives in memory comes into `scratch`. */
+/* ---- guest registers that live in memory ---- */
+
+static bool in_memory(const struct place *p)
+{
+    return p->operand && p->guest != NO_REG && host_of[p->guest] == NO_REG;
+}
+
+/* The scratch register that holds the guest register still, from the instruction before; or NO_REG. */
+static int holder(const struct unit *t, const struct place *p)
+{
+    return !in_memory(p) ? NO_REG : t->held[0] == p->guest ? SCRATCH_A : t->held[1] == p->guest ? SCRATCH_B : NO_REG;
+}
+
+void lose_scratch(struct unit *t, int scratch)
+{
+    t->held[scratch == SCRATCH_B] = NO_REG;
+}
+
+/* The operand's value comes into `scratch`. */
 static void bring(struct unit *t, struct place *p, int scratch)
 {
-    if (!p->operand || p->guest == NO_REG || p->host != NO_REG)
+    if (!in_memory(p) || p->host != NO_REG)
         return;
+    int held = holder(t, p);
     p->host = scratch;
-    if (needs_old(p))
+    if (held == scratch)
+        return;
+    if (scratch == SCRATCH_B)
+        window_close(t);
+    lose_scratch(t, scratch);
+    if (needs_old(p) && held != NO_REG)
+        emit_mov(t->e, scratch, held);
+    else if (needs_old(p))
         emit_load(t->e, scratch, cpu_gpr((unsigned)p->guest));
 }
+
 static void put_back(struct unit *t, const struct place *p)
 {
-    if (p->operand && p->guest != NO_REG && host_of[p->guest] == NO_REG && writes(p))
+    if (!in_memory(p) || !(p->host == SCRATCH_A || p->host == SCRATCH_B))
+        return;
+    if (writes(p)) {
         emit_store(t->e, cpu_gpr((unsigned)p->guest), p->host);
+        if (holder(t, p) != NO_REG)
+            lose_scratch(t, holder(t, p));
+    }
+    t->held[p->host == SCRATCH_B] = p->guest;
+    t->held_kept = true;
+}
+
+/* A scratch register for one operand: the one that holds it; else not the other operand's. */
+static int choose(const struct unit *t, const struct place *p, const struct place *other)
+{
+    int held = holder(t, p), others = other->host != NO_REG ? other->host : holder(t, other);
+    if (held != NO_REG && held != other->host)
+        return held;
+    return others == SCRATCH_A ? SCRATCH_B : SCRATCH_A;
 }
 
 /* ---- emitting ---- */
@@ -322,6 +365,7 @@ static bool copy_memory(struct unit *t, const struct insn *in, const struct deco
         return false;
     if (flag_use(d).reads)
         restore_flags(t, free);
+    t->held[0] = t->held[1] = NO_REG;
     bring(t, &c->reg, free);
     if (!emit_mem(t->e, c->op, c->reg.operand ? c->reg.host : d->z.raw.modrm.reg, m))
         return false;
@@ -330,29 +374,40 @@ static bool copy_memory(struct unit *t, const struct insn *in, const struct deco
     return true;
 }
 
+/* May the register that is only read as well be read in memory? */
+static bool read_in_place(const struct unit *t, const struct decoded *d, const struct place *p)
+{
+    return in_memory(p) && !writes(p) && p->host == NO_REG && holder(t, p) == NO_REG && !is_bit_test(d);
+}
+
+static bool emit_modrm_form(struct unit *t, const struct decoded *d, struct copy *c)
+{
+    bool same = in_memory(&c->rm) && c->reg.operand && c->rm.guest == c->reg.guest;
+    if (same) { /* one value, in one scratch register */
+        struct place *reader = needs_old(&c->reg) ? &c->reg : &c->rm;
+        bring(t, reader, choose(t, reader, &c->embedded));
+        c->rm.host = c->reg.host = reader->host;
+    }
+    bring(t, &c->reg, choose(t, &c->reg, &c->rm));
+    int reg = c->reg.operand ? c->reg.host : d->z.raw.modrm.reg;
+    if (read_in_place(t, d, &c->rm))
+        return emit_mem(t->e, c->op, reg, cpu_gpr((unsigned)c->rm.guest));
+    bring(t, &c->rm, choose(t, &c->rm, &c->reg));
+    return emit_reg(t->e, c->op, reg, c->rm.operand ? c->rm.host : d->z.raw.modrm.rm);
+}
+
 static bool copy_registers(struct unit *t, const struct decoded *d, struct copy *c)
 {
     if (flag_use(d).reads)
         restore_flags(t, SCRATCH_A);
-    bool same = c->rm.operand && c->reg.operand && c->rm.guest == c->reg.guest && c->rm.guest != NO_REG;
-    if (same && needs_old(&c->reg)) { /* one value, in one scratch register */
-        bring(t, &c->reg, SCRATCH_A);
-        c->rm.host = c->reg.host;
-    }
-    bring(t, &c->rm, SCRATCH_A);
-    if (same)
-        c->reg.host = c->rm.host;
-    if (c->reg.operand && c->reg.guest != NO_REG && c->reg.host == NO_REG)
-        window_close(t);
-    bring(t, &c->reg, SCRATCH_B);
-    bring(t, &c->embedded, SCRATCH_A);
+    t->held_kept = true; /* nothing else here changes a scratch register */
     if (d->z.attributes & ZYDIS_ATTRIB_HAS_MODRM) {
-        int reg = c->reg.operand ? c->reg.host : d->z.raw.modrm.reg,
-            rm = c->rm.operand ? c->rm.host : d->z.raw.modrm.rm;
-        if (!emit_reg(t->e, c->op, reg, rm))
+        if (!emit_modrm_form(t, d, c))
             return false;
-    } else if (!emit_short(t->e, c)) {
-        return false;
+    } else {
+        bring(t, &c->embedded, choose(t, &c->embedded, &c->rm));
+        if (!emit_short(t->e, c))
+            return false;
     }
     emit_immediates(t->e, d);
     put_back(t, &c->rm);
@@ -389,6 +444,13 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
     c.reg.kept = d->z.mnemonic == ZYDIS_MNEMONIC_BSF || d->z.mnemonic == ZYDIS_MNEMONIC_BSR;
     bool done = c.rm_mem ? copy_memory(t, in, d, &c) : copy_registers(t, d, &c);
     if (done && flag_use(d).writes)
-        t->flags = IN_HOST;
+        flags_written(t, d);
     return done;
+}
+
+void copy_again(struct unit *t, const struct decoded *d)
+{
+    struct copy c = {.op = {.map = MAP_PRIMARY}};
+    if (take_operands(&c, d) && take_opcode(&c, d))
+        (void)copy_registers(t, d, &c);
 }

@@ -2,12 +2,14 @@
 /*
  * engine.c - full/bt: full virtualization by dynamic binary translation.
  *
- * The CPU is the software CPU of core/x86 with a translator put over it. This file puts both behind the contract of
- * engine.h, and holds the one place where the interpreter enters native code and takes over again.
+ * The CPU is the software CPU of core/x86 with a translator put over it, and, but for full/bt:all, a direct executor
+ * beside it (full/direct), which takes user code. This file puts them behind the contract of engine.h, and holds the
+ * one place where the interpreter enters native code and takes over again.
  *
  * Read next: translate.c.
  */
 #include "full/bt/bt.h"
+#include "full/direct/direct.h"
 #include "x86/cpu_engine.h"
 #include "x86/mem.h"
 #include <errno.h>
@@ -24,26 +26,53 @@ static void unpack_flags(struct lazy_flags *f, unsigned packed)
     flags_set(f, (packed >> 8 & 0xd5) | (packed & 1 ? FLAG_OF : 0));
 }
 
-/* The return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
-static void check_returns(struct cpu *cpu)
+static bool user_mode(const struct cpu *cpu)
 {
-    const uint64_t *counter = cpu->stats->counter;
-    uint64_t valid = (cpu->blocks->regime << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
-    if (likely(valid == cpu->native.returns_valid && cpu->native.top))
-        return;
-    for (unsigned i = 0; i < RETURNS; i++)
-        cpu->returns[i] = (struct native_return){0, bt_of(cpu)->no_return};
-    cpu->native.top = cpu->returns;
-    cpu->native.returns_valid = valid;
+    return cpu->cpl == 3;
 }
 
-/* ---- a stay in native code: what it keeps in another form than the interpreter ---- */
+/* A return cache holds code of blocks, for addresses of one regime: it is emptied when either may have changed. */
+static void check_return_cache(struct cpu *cpu, bool user)
+{
+    const uint64_t *counter = cpu->stats->counter;
+    uint64_t valid =
+        (cpu->blocks->known[user].flushes << 32) + counter[COUNTER_BLOCKS_INVALIDATED] + counter[COUNTER_CACHE_FLUSHES];
+    if (likely(valid == cpu->native.returns_valid[user]))
+        return;
+    for (unsigned i = 0; i < RETURNS; i++)
+        cpu->returns[user][i] = (struct native_return){0, bt_of(cpu)->no_return};
+    cpu->native.other_top[user] = cpu->returns[user];
+    cpu->native.returns_valid[user] = valid;
+    if (user == user_mode(cpu))
+        cpu->native.top = cpu->returns[user];
+}
+
+/* That of the present privilege comes into use. */
+static void check_returns(struct cpu *cpu)
+{
+    const bool user = user_mode(cpu), held = cpu->native.top >= cpu->returns[1];
+    if (held != user) {
+        cpu->native.other_top[held] = cpu->native.top;
+        cpu->native.top = cpu->native.other_top[user];
+    }
+    check_return_cache(cpu, false);
+    check_return_cache(cpu, true);
+}
+
+/*
+ * ---- a stay in native code: what it keeps in another form than the interpreter ----
+ *
+ * A stay has a budget of instructions. It is no more than SLICE, because native code looks at nothing else: a kick is
+ * seen when the budget is used up.
+ */
+#define SLICE 16384
 
 static void stay_begin(struct cpu *cpu)
 {
-    uint64_t remaining = cpu->icount_limit - cpu->icount;
+    const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
+    const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
     check_returns(cpu);
-    cpu->native.begun = (int64_t)(remaining < INT64_MAX ? remaining : INT64_MAX) - BLOCK_MAX;
+    cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -52,6 +81,12 @@ static void stay_end(struct cpu *cpu)
 {
     cpu->icount += (uint64_t)(cpu->native.begun - cpu->native.budget);
     unpack_flags(&cpu->lf, cpu->native.flags);
+}
+
+/* Must the executor be asked soon? */
+static bool look_is_due(const struct cpu *cpu)
+{
+    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
 }
 
 /* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
@@ -87,7 +122,7 @@ static bool run_loop_wanted(const struct cpu *cpu)
 {
     return cpu->attention || cpu->event.valid || cpu->exit_ready || cpu->halted || cpu->interrupt_shadow ||
            (cpu->window_wanted && (cpu->sysflags & FLAG_IF)) || (cpu->sysflags & FLAG_TF) ||
-           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct);
+           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
 }
 
 /* Goes on at cpu->rip. */
@@ -100,6 +135,21 @@ static struct going go_on(struct cpu *cpu)
     return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
 }
 
+/* Must the CPU stop at the end of this block, whose instructions are counted? */
+static bool stop_soon(const struct cpu *cpu)
+{
+    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
+}
+
+/* The budget is used up, and the block accounted. Often all that is needed is a new one. */
+static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record)
+{
+    if (likely(!stop_soon(cpu)))
+        return go_native(cpu->native.retry);
+    enter_at(cpu, record);
+    return interpret(record);
+}
+
 /* The interpreter executes what native code left in front of; native code goes on behind. */
 static struct going execute(struct cpu *cpu, const struct insn *record)
 {
@@ -108,7 +158,7 @@ static struct going execute(struct cpu *cpu, const struct insn *record)
     if (record->flags & INSN_LAST)
         return interpret(record);
     do {
-        if (unlikely(cpu->attention || cpu->native.budget < 0))
+        if (unlikely(stop_soon(cpu)))
             return interpret(record); /* and the rest of the block: the next one stops */
         if (!cpu_execute(cpu, record))
             return go_on(cpu);
@@ -200,6 +250,7 @@ static struct going left_native(struct cpu *cpu, struct left left)
     switch ((enum leave)left.why) {
     case LEAVE_RECORD: return execute(cpu, what);
     case LEAVE_SYSTEM: return execute_system(cpu, what);
+    case LEAVE_PAUSE: return go_on_after_pause(cpu, what);
     case LEAVE_BLOCK: return interpret(((const struct block *)what)->insn);
     case LEAVE_CALL: return finish_call(cpu, what);
     case LEAVE_LINK: return interpret(follow_link(cpu, what));
@@ -223,7 +274,7 @@ static struct going stay_native(struct cpu *cpu, const void *code)
 const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
 {
     struct block *block = in->link;
-    if (unlikely(block_must_stop(cpu, block)))
+    if (unlikely(block_must_stop(cpu, block) || look_is_due(cpu)))
         return end_block(cpu, cpu_rip(cpu, in));
     if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
         block_account(cpu, block);
@@ -268,17 +319,82 @@ void bt_engine_destroy(struct engine *engine)
     bt_destroy(bt);
 }
 
+/* ---- the variants: who runs user code ---- */
+
+static int probe_with_direct(struct reason *why)
+{
+    int err = bt_probe(why);
+    return err ? err : direct_probe(why);
+}
+
+static struct engine *create_with(const struct engine_host *host, enum direct_policy policy, struct reason *why)
+{
+    struct engine *engine = bt_engine_create(host, why);
+    if (engine && direct_create(cpu_of(engine), policy, why)) {
+        bt_engine_destroy(engine);
+        return NULL;
+    }
+    return engine;
+}
+
+static struct engine *create_adaptive(const struct engine_host *host, struct reason *why)
+{
+    return create_with(host, DIRECT_ADAPTIVE, why);
+}
+
+static struct engine *create_direct(const struct engine_host *host, struct reason *why)
+{
+    return create_with(host, DIRECT_ALWAYS, why);
+}
+
+static void destroy_with_direct(struct engine *engine)
+{
+    direct_destroy(cpu_of(engine));
+    bt_engine_destroy(engine);
+}
+
+#define CAPABILITIES (ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME)
+#define SOFTWARE_COUNTERS                                                                                     \
+    (COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) | COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | \
+     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) |             \
+     COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) |                 \
+     COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
+#define SHADOW_COUNTERS (COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(PT_WRITES))
+
 const struct engine_ops full_bt = {
     .abi = ENGINE_ABI,
     .name = "full/bt",
     .technique = "full",
-    .text = "binary translation: hot code becomes host code, kernel and user alike",
-    .capabilities = ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME,
-    .counters = COUNTER_BIT(INSTRUCTIONS) | COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) |
-                COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | COUNTER_BIT(BLOCKS_DECODED) |
-                COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) |
-                COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |
-                COUNTER_BIT(UNKNOWN_INSTRUCTIONS),
+    .text =
+        "binary translation of the kernel; user code runs directly, or translated too where that is measured cheaper",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | SHADOW_COUNTERS,
+    .probe = probe_with_direct,
+    .create = create_adaptive,
+    .destroy = destroy_with_direct,
+    CPU_ENGINE_OPS,
+};
+
+const struct engine_ops full_bt_direct = {
+    .abi = ENGINE_ABI,
+    .name = "full/bt:direct",
+    .technique = "full",
+    .text = "binary translation of the kernel; user code always runs directly",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | SHADOW_COUNTERS,
+    .probe = probe_with_direct,
+    .create = create_direct,
+    .destroy = destroy_with_direct,
+    CPU_ENGINE_OPS,
+};
+
+const struct engine_ops full_bt_all = {
+    .abi = ENGINE_ABI,
+    .name = "full/bt:all",
+    .technique = "full",
+    .text = "binary translation of everything, kernel and user code alike",
+    .capabilities = CAPABILITIES,
+    .counters = SOFTWARE_COUNTERS | COUNTER_BIT(INSTRUCTIONS),
     .probe = bt_probe,
     .create = bt_engine_create,
     .destroy = bt_engine_destroy,

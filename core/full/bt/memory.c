@@ -7,8 +7,17 @@
  *      shr  B, 6 / and B, 0xffc0 / add B, [cpu->tlb_data]
  *      lea  A, [A + size - 1] / and A, -4096   ; page of its last byte
  *      cmp  A, [B->read]                       ; or ->write
- *      jne  miss                               ; out of line: the TLB is filled, and the probe tried again
+ *      jne  miss                               ; out of line: the TLB is filled, and the probe begun anew
  *      mov  B, [B->addend]                     ; the instruction then uses [operand + B]
+ *
+ * Kernel code is mostly at home in the TLB's span, so there it comes first, and the probe above is out of line:
+ *
+ *      lea  A, [the operand] / sub A, [span.low]
+ *      cmp  A, [span.size] / jae probe
+ *      shr  A, 12 / add A, [span.guard] / cmp byte [A], 0 / jne probe          ; for stores
+ *      mov  B, [span.addend]
+ *
+ * No load there depends on the address, so a chain of loads is hardly longer than natively.
  *
  * Read next: window.c.
  */
@@ -64,27 +73,106 @@ static void emit_probe(struct unit *t, const struct insn *in, struct probe p, co
     emit_alu_mem(e, ALU_CMP, SCRATCH_A, (struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)tag});
     struct stub *stub = add_stub(t, STUB_MISS, emit_jump(e, IF_NE), in);
     stub->back = again;
-    stub->flags = false;
     stub->miss = miss | (p.write ? MISS_WRITE : 0);
-    t->flags = IN_MEMORY;
 }
 
 #define ADDEND ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct tlb_entry, addend)})
 
-static void open_window(struct unit *t, const struct insn *in, struct window w, bool aligned, unsigned miss)
+static void lea_window(struct unit *t, struct window w)
+{
+    emit_lea(t->e, SCRATCH_A, (struct host_mem){w.base, NO_REG, 0, w.low});
+}
+
+/*
+ * Is the linear address in `reg` in the span? Destroys `reg`. Otherwise on to the stub that is returned, which probes
+ * the TLB and comes to where the caller sets its `back`.
+ */
+static struct stub *emit_span(struct unit *t, const struct insn *in, struct probe p, int reg)
+{
+    struct emitter *e = t->e;
+    emit_alu_mem(e, ALU_SUB, reg, CPU_FIELD(tlb.span.low));
+    emit_alu_mem(e, ALU_CMP, reg, CPU_FIELD(tlb.span.size));
+    struct stub *stub = add_stub(t, STUB_TLB, emit_jump(e, IF_AE), in);
+    stub->probe = p;
+    if (p.aligned) {
+        (void)emit_reg(e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, reg); /* TEST */
+        emit8(e, (uint8_t)(p.size - 1));
+        stub->jump[1] = emit_jump(e, IF_NE);
+    }
+    if (p.write) {
+        emit_shift(e, SHIFT_SHR, reg, PAGE_SHIFT);
+        emit_alu_mem(e, ALU_ADD, reg, CPU_FIELD(tlb.span.guard));
+        (void)emit_mem(e, (struct host_op){.opcode = 0x80}, ALU_CMP, (struct host_mem){reg, NO_REG, 0, 0});
+        emit8(e, 0);
+        stub->jump[2] = emit_jump(e, IF_NE);
+    }
+    return stub;
+}
+
+/* SCRATCH_B = the addend of a window's page, by the TLB proper. */
+static void probe_window_tlb(struct unit *t, const struct insn *in, struct window w, struct probe p, unsigned miss)
 {
     const uint8_t *again = t->e->at;
-    emit_lea(t->e, SCRATCH_A, (struct host_mem){w.base, NO_REG, 0, w.low});
-    emit_probe(t, in, (struct probe){(unsigned)(w.high - w.low), w.write, aligned}, again, miss);
+    lea_window(t, w);
+    emit_probe(t, in, p, again, miss);
     emit_load(t->e, SCRATCH_B, ADDEND);
+}
+
+static void open_window(struct unit *t, const struct insn *in, struct window w, bool aligned, unsigned miss)
+{
+    struct probe p = {(unsigned)(w.high - w.low), w.write, aligned};
+    if (t->kernel) {
+        lea_window(t, w);
+        struct stub *stub = emit_span(t, in, p, SCRATCH_A);
+        emit_load(t->e, SCRATCH_B, CPU_FIELD(tlb.span.addend));
+        stub->back = t->e->at;
+        stub->miss = miss;
+        stub->window = w;
+        stub->window.open = true;
+    } else {
+        probe_window_tlb(t, in, w, p, miss);
+    }
     t->window = w;
+}
+
+/* SCRATCH_A, a linear address, becomes a host address, by the TLB proper. */
+static void probe_address_tlb(struct unit *t, const struct insn *in, struct probe p)
+{
+    emit_store(t->e, CPU_FIELD(native.scratch), SCRATCH_A);
+    const uint8_t *again = t->e->at;
+    emit_load(t->e, SCRATCH_A, CPU_FIELD(native.scratch));
+    emit_probe(t, in, p, again, p.write ? MISS_STORES : 0);
+    emit_load(t->e, SCRATCH_A, CPU_FIELD(native.scratch));
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, ADDEND);
+}
+
+static void probe_address(struct unit *t, const struct insn *in, struct probe p)
+{
+    if (!t->kernel) {
+        probe_address_tlb(t, in, p);
+        return;
+    }
+    window_close(t);
+    emit_mov(t->e, SCRATCH_B, SCRATCH_A);
+    struct stub *stub = emit_span(t, in, p, SCRATCH_B);
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.addend));
+    stub->back = t->e->at;
+}
+
+void probe_tlb(struct unit *t, const struct stub *stub)
+{
+    if (stub->window.open)
+        probe_window_tlb(t, stub->record, stub->window, stub->probe, stub->miss);
+    else
+        probe_address_tlb(t, stub->record, stub->probe);
+    emit_patch(emit_jump(t->e, ALWAYS), stub->back);
 }
 
 /* The probe of an operand [base + disp]: opens a window, if it isn't in one. */
 static struct host_mem probe_window(struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p)
 {
     if (!window_covers(t, base, disp, p)) {
-        save_flags(t);
+        lose_host_flags(t);
         struct window w = window_for(t, in, base, disp, p);
         bool several = w.high - w.low > (int32_t)p.size || w.write != p.write;
         open_window(t, in, w, p.aligned, (p.write ? MISS_STORES : 0) | (several ? MISS_WINDOW : 0));
@@ -112,7 +200,7 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
         *free = SCRATCH_A;
         return true;
     }
-    save_flags(t);
+    lose_host_flags(t);
     const uint8_t *again = e->at;
     if (!effective_operand(t, in, m))
         return false;
@@ -125,15 +213,13 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
         base.disp += 8 * in->seg;
         emit_alu_mem(e, ALU_ADD, SCRATCH_A, base);
     }
-    bool anew = in->addrsize == 8 && !based && !is_scratch(m->base) && !is_scratch(m->index);
-    if (!anew)
-        emit_store(e, CPU_FIELD(native.scratch), SCRATCH_A);
-    emit_probe(t, in, p, again, p.write ? MISS_STORES : 0);
-    if (anew)
-        emit_lea(e, SCRATCH_A, *m);
-    else
-        emit_load(e, SCRATCH_A, CPU_FIELD(native.scratch));
-    emit_alu_mem(e, ALU_ADD, SCRATCH_A, ADDEND);
+    if (!t->kernel && in->addrsize == 8 && !based && !is_scratch(m->base) && !is_scratch(m->index)) {
+        emit_probe(t, in, p, again, p.write ? MISS_STORES : 0);
+        emit_lea(e, SCRATCH_A, *m); /* cheaper than to keep it */
+        emit_alu_mem(e, ALU_ADD, SCRATCH_A, ADDEND);
+    } else {
+        probe_address(t, in, p);
+    }
     *m = (struct host_mem){SCRATCH_A, NO_REG, 0, 0};
     *free = SCRATCH_B;
     return true;

@@ -15,8 +15,8 @@ struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const 
 {
     t->failed |= t->stub_count == STUBS_MAX;
     struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
-    *stub =
-        (struct stub){.kind = kind, .jump = jump, .back = t->e->at, .record = record, .flags = !(t->flags & IN_MEMORY)};
+    *stub = (struct stub){
+        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .flags = t->flags, .replay = t->replay};
     return stub;
 }
 
@@ -73,12 +73,20 @@ static void load_xmm(struct unit *t, const struct stub *stub)
     emit_jump_to(e, ALWAYS, t->bt->load_xmm);
 }
 
+/* Where native code goes on that was left in the midst of what it does. */
+static void tell_retry(struct unit *t, const uint8_t *at)
+{
+    emit_patch(emit_lea_code(t->e, SCRATCH_B), at);
+    emit_store(t->e, CPU_FIELD(native.retry), SCRATCH_B);
+}
+
 /* A probe found nothing: the page (SCRATCH_A) and slot (SCRATCH_B) that it looked at, and where to begin it anew. */
 static void leave_missed(struct unit *t, const struct stub *stub)
 {
     struct emitter *e = t->e;
     emit_store(e, CPU_FIELD(native.missed_page), SCRATCH_A);
     emit_store(e, CPU_FIELD(native.missed_slot), SCRATCH_B);
+    save_flags(t);
     uint8_t *retry = emit_lea_code(e, SCRATCH_B);
     emit_store(e, CPU_FIELD(native.retry), SCRATCH_B);
     tell_resume(t, stub->record);
@@ -103,6 +111,9 @@ static void resume_behind(struct unit *t, const struct insn *in)
     }
     if (p->flags & IN_HOST)
         restore_flags(t, SCRATCH_A);
+    for (unsigned i = 0; i < 2; i++)
+        if (p->held[i] != NO_REG)
+            emit_load(t->e, i ? SCRATCH_B : SCRATCH_A, cpu_gpr((unsigned)p->held[i]));
     emit_patch(emit_jump(t->e, ALWAYS), p->at);
 }
 
@@ -113,7 +124,7 @@ static void emit_resume(struct unit *t, const struct stub *stub)
         *made = t->e->at;
         resume_behind(t, stub->record);
     }
-    emit_patch(stub->jump, *made);
+    emit_patch(stub->jump[0], *made);
 }
 
 /* ---- branches ---- */
@@ -121,13 +132,12 @@ static void emit_resume(struct unit *t, const struct stub *stub)
 static void emit_link(struct unit *t, const struct stub *stub)
 {
     struct link *link = &t->bt->link[t->bt->link_count++];
-    *link = (struct link){.jump = stub->jump,
+    *link = (struct link){.jump = stub->jump[0],
                           .from = t->block,
                           .record = stub->record,
-                          .flags = stub->flags,
+                          .flags = !(stub->flags & IN_MEMORY),
                           .shadowed = stub->kind == STUB_SHADOWED};
-    if (stub->flags)
-        save_flags(t);
+    save_flags(t);
     emit_leave(t, LEAVE_LINK, link);
 }
 
@@ -144,11 +154,20 @@ static void emit_stub(struct unit *t, const struct stub *stub)
         emit_resume(t, stub);
         return;
     }
-    emit_patch(stub->jump, t->e->at);
-    t->flags = stub->flags ? IN_HOST : IN_MEMORY;
+    for (unsigned i = 0; i < STUB_JUMPS; i++)
+        if (stub->jump[i])
+            emit_patch(stub->jump[i], t->e->at);
+    t->flags = stub->flags;
+    t->replay = stub->replay;
     switch (stub->kind) {
     case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
     case STUB_SYSTEM: leave_before(t, LEAVE_SYSTEM, stub->record); break;
+    case STUB_PAUSE:
+        save_flags(t);
+        tell_retry(t, stub->back);
+        emit_leave(t, LEAVE_PAUSE, stub->record);
+        break;
+    case STUB_TLB: probe_tlb(t, stub); break;
     case STUB_MISS: leave_missed(t, stub); break;
     case STUB_LINK:
     case STUB_SHADOWED: emit_link(t, stub); break;

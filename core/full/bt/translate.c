@@ -3,15 +3,14 @@
  * translate.c - one block of guest code becomes host code.
  *
  * Status flags are the guest's own: translated arithmetic leaves them in the host's RFLAGS, where translated branches
- * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them, so they are saved
- * (LAHF, SETO) before, unless the next instruction to touch them overwrites them all. `flags` in struct unit
- * says where they are at each point; a block has two entries, for its predecessors' two cases.
+ * find them. What the translator inserts (a TLB probe, the accounting of the block) destroys them; `flags` in struct
+ * unit says where they are at each point (flags.c). A block has two entries, for its predecessors' two cases.
  *
- * Accounting - instructions, pending events, XMM registers there - happens once a block: at its top, or, where the
- * block would otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing
- * before that point can leave the block.
+ * Accounting - instructions begun, XMM registers there - happens once a block: at its top, or, where the block would
+ * otherwise have to save flags that nobody reads, just before the instruction that overwrites them. Nothing before that
+ * point can leave the block.
  *
- * Read next: memory.c.
+ * Read next: flags.c.
  */
 #include "full/bt/bt.h"
 #include <string.h>
@@ -25,68 +24,15 @@ void bt_decoder_init(ZydisDecoder *decoder)
     ZydisDecoderEnableMode(decoder, ZYDIS_DECODER_MODE_TZCNT, ZYAN_FALSE);
 }
 
-/* ---- status flags ---- */
-
-static bool is_shift(ZydisMnemonic m)
-{
-    return m == ZYDIS_MNEMONIC_SHL || m == ZYDIS_MNEMONIC_SHR || m == ZYDIS_MNEMONIC_SAR || m == ZYDIS_MNEMONIC_SHLD ||
-           m == ZYDIS_MNEMONIC_SHRD;
-}
-
-struct flag_use flag_use(const struct decoded *d)
-{
-    const ZydisAccessedFlags *f = d->z.cpu_flags;
-    if (!f)
-        return (struct flag_use){0};
-    uint32_t writes = (f->modified | f->set_0 | f->set_1 | f->undefined) & FLAGS_STATUS;
-    bool partly = writes && writes != FLAGS_STATUS;
-    if (is_shift(d->z.mnemonic)) { /* a count of 0 leaves them all; one in CL may be 0 */
-        const ZydisDecodedOperand *count = &d->operand[d->z.operand_count_visible - 1];
-        unsigned mask = d->z.operand_width == 64 ? 63 : 31;
-        partly |= count->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !(count->imm.value.u & mask);
-    }
-    return (struct flag_use){.reads = (f->tested & FLAGS_STATUS) || partly, .writes = writes != 0};
-}
-
-void save_flags(struct unit *t)
-{
-    if (t->flags & IN_MEMORY)
-        return;
-    struct emitter *e = t->e;
-    emit_mov(e, SCRATCH_A, RAX);
-    emit8(e, 0x9f);                                                             /* LAHF */
-    (void)emit_reg(e, (struct host_op){.map = MAP_0F, .opcode = 0x90}, 0, RAX); /* SETO AL */
-    (void)emit_mem(e, (struct host_op){.prefix = {0x66}, .opcode = 0x89}, RAX, CPU_FIELD(native.flags));
-    emit_mov(e, RAX, SCRATCH_A);
-    t->flags |= IN_MEMORY;
-}
-
-void restore_flags(struct unit *t, int scratch)
-{
-    if (t->flags & IN_HOST)
-        return;
-    struct emitter *e = t->e;
-    emit_mov(e, scratch, RAX);
-    (void)emit_mem(e, (struct host_op){.map = MAP_0F, .opcode = 0xb7}, RAX, CPU_FIELD(native.flags)); /* MOVZX */
-    emit8(e, 0x04); /* ADD AL, 127: overflows when AL is 1 */
-    emit8(e, 0x7f);
-    emit8(e, 0x9e); /* SAHF */
-    emit_mov(e, RAX, scratch);
-    t->flags |= IN_HOST;
-}
-
 /* ---- accounting ---- */
 
 static void emit_account(struct unit *t, const struct insn *at)
 {
     struct emitter *e = t->e;
-    t->flags = IN_MEMORY; /* or dead */
+    t->flags = t->flags & ~(unsigned)IN_HOST ? t->flags & ~(unsigned)IN_HOST : IN_MEMORY; /* or dead */
     (void)emit_mem(e, (struct host_op){.opcode = 0x83, .w = true}, ALU_SUB, CPU_FIELD(native.budget));
     emit8(e, (uint8_t)t->block->count);
-    add_stub(t, STUB_LEAVE, emit_jump(e, IF_L), at);
-    (void)emit_mem(e, (struct host_op){.opcode = 0x83}, ALU_CMP, CPU_FIELD(attention));
-    emit8(e, 0);
-    add_stub(t, STUB_LEAVE, emit_jump(e, IF_NE), at);
+    add_stub(t, STUB_PAUSE, emit_jump(e, IF_L), at);
     if (t->xmm)
         emit_xmm_check(t, at);
 }
@@ -139,19 +85,32 @@ static bool translate_one(struct unit *t, const struct insn *in, const struct de
            translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
+static void lose_scratches(struct unit *t)
+{
+    lose_scratch(t, SCRATCH_A);
+    lose_scratch(t, SCRATCH_B);
+}
+
 /* One instruction; false: it is the interpreter's, and native code leaves in front of it. */
 static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
 {
     struct insn *in = &t->block->insn[i + 1];
     const struct decoded *d = &t->bt->decoded[i];
+    flags_before(t, in, d);
     uint8_t *at = t->e->at;
     unsigned flags = t->flags, stubs = t->stub_count;
+    const struct decoded *replay = t->replay;
+    t->held_kept = false;
     if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
         window_follow(t, in, d);
+        if (!t->held_kept)
+            lose_scratches(t);
         return true;
     }
+    lose_scratches(t);
     emit_rewind(t->e, at);
     t->flags = flags;
+    t->replay = replay;
     t->stub_count = stubs;
     bool system = (in->flags & INSN_LAST) && ends_without_branch(d);
     if (after_left && !(in->flags & INSN_LAST))
@@ -169,20 +128,42 @@ static unsigned translate_body(struct unit *t, unsigned point)
     unsigned done = 0;
     bool left = false;
     t->first_left = BLOCK_MAX;
+    lose_scratches(t);
     for (unsigned i = 0; i < t->block->count; i++) {
         const struct insn *in = &t->block->insn[i + 1];
-        if (i == point)
+        if (i == point) {
             emit_account(t, in);
+            lose_scratches(t); /* where a pause comes back to */
+        }
         left = !translate_or_leave(t, i, left);
         done += !left;
         if (left && i < t->first_left)
             t->first_left = i;
-        t->behind[i] = (struct point){t->e->at, t->flags, t->window};
+        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}};
         if (in->flags & INSN_LAST)
             return done;
     }
     translate_end(t, &t->block->insn[t->block->count + 1]);
     return done;
+}
+
+/*
+ * A block that goes back to its own top does so with flags that can be made again, mostly. Then the way round is
+ * translated once more, as a loop that needs not save them.
+ */
+static void translate_loop(struct unit *t)
+{
+    uint8_t *jump = t->loop_jump;
+    const struct decoded *replay = t->loop_replay;
+    t->stub_count = 0;
+    memset(t->resume, 0, sizeof(t->resume));
+    window_close(t);
+    t->flags = IN_REPLAY;
+    t->replay = replay;
+    t->loop_top = t->e->at;
+    emit_patch(jump, t->loop_top);
+    (void)translate_body(t, 0);
+    emit_stubs(t);
 }
 
 static void begin(struct unit *t, bool save)
@@ -191,6 +172,7 @@ static void begin(struct unit *t, bool save)
     memset(t->resume, 0, sizeof(t->resume));
     window_close(t);
     t->flags = IN_HOST;
+    t->loop_top = t->loop_jump = NULL;
     t->block->native_flags = t->e->at;
     if (save)
         save_flags(t);
@@ -205,6 +187,7 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     uint8_t *start = bt->code.at;
     bool save;
     t->bt = bt, t->e = &bt->code, t->block = block, t->failed = false;
+    t->kernel = cpu->cpl != 3;
     decode(bt, block, page);
     unsigned point = accounting_point(t, &save);
     begin(t, save);
@@ -216,6 +199,8 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     }
     if (done)
         emit_stubs(t);
+    if (done && t->loop_jump)
+        translate_loop(t);
     if (!done || t->failed) {
         emit_rewind(&bt->code, start);
         block->native = block->native_flags = cpu->translator->cold;

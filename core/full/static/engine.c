@@ -48,7 +48,8 @@ static int use(struct engine *engine, struct static_translation *t, const char *
     }
     translation_close(bt->kept);
     *bt->kept = *t;
-    block_cache_flush(cpu_of(engine)); /* blocks that were made without it */
+    if (cpu_of(engine)->blocks->used) /* blocks that were made without it */
+        block_cache_flush(cpu_of(engine));
     return 0;
 }
 

@@ -46,7 +46,7 @@ static void append(struct section *s, const void *bytes, size_t size)
             s->room = room;
         }
     }
-    if (s->failed)
+    if (s->failed || !size)
         return;
     memcpy(s->bytes + s->size, bytes, size);
     s->size += size;
@@ -54,13 +54,15 @@ static void append(struct section *s, const void *bytes, size_t size)
 
 /* ---- one block ---- */
 
+_Static_assert(CODE_RESERVE <= UINT16_MAX + 1, "static_relocation.at");
+
 /* Says what a recorded place refers to. 1: a relocation; 0: none is needed; -1: nothing that can be found again. */
 static int describe(const struct maker *m, const struct block *block, const uint8_t *start,
                     const struct relocation *from, struct static_relocation *to)
 {
     const struct bt *bt = m->bt;
     const uint8_t *target = from->target, *records = (const uint8_t *)block->insn, *links = (const uint8_t *)bt->link;
-    to->at = (uint32_t)(from->at - start);
+    to->at = (uint16_t)(from->at - start);
     if (from->distance && target >= start && target < bt->code.at)
         return 0;
     if (from->distance && target >= bt->memory && target < bt->first) {
@@ -284,7 +286,8 @@ static int seal(struct maker *m, struct static_translation *t, struct reason *wh
     if (err)
         return err;
     image_digest(m->map.image, header.image);
-    qsort(m->block.bytes, header.blocks, sizeof(struct static_block), by_gpa);
+    if (header.blocks > 1)
+        qsort(m->block.bytes, header.blocks, sizeof(struct static_block), by_gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(sections); i++)
         header.file_size += sections[i]->size;
 

@@ -126,8 +126,9 @@ enum relocation_kind {
     RELOC_KINDS
 };
 struct static_relocation {
-    uint32_t at, value;
-    uint32_t kind;
+    uint16_t at;
+    uint16_t kind; /* enum relocation_kind */
+    uint32_t value;
 };
 
 /* A struct link of bt.h. */

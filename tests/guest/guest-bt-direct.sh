@@ -1,0 +1,4 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The guest's suite under full/bt:direct. Usage: guest-bt-direct.sh BUILD
+exec "$(dirname "$0")/suite" "$1" full/bt:direct
