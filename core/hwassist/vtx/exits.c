@@ -198,7 +198,7 @@ void vm_exit_complete(struct vmx *vmx)
 void entry_failed(struct vmx *vmx, uint32_t reason, uint64_t qualification)
 {
     COUNT_TAKEN(vmx->cpu->stats, ENTRY_FAILURE);
-    vmcs_set(vmx->vmcs, EXIT_REASON, reason | EXIT_ENTRY_FAILURE_BIT);
+    vmcs_set(vmx->vmcs, EXIT_REASON, reason | EXIT_ENTRY_FAILED);
     vmcs_set(vmx->vmcs, EXIT_QUALIFICATION, qualification);
     load_host(vmx);
 }
