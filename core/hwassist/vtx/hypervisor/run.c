@@ -129,6 +129,12 @@ static void take_back_event(struct vcpu *vcpu)
         vcpu->event.length = (uint8_t)rd(vcpu, VMCS_EXIT_INSTRUCTION_LENGTH);
 }
 
+static enum handled back_to_machine(struct vcpu *vcpu, enum vm_exit_kind kind)
+{
+    vcpu->exit->kind = kind;
+    return TO_MACHINE;
+}
+
 static enum handled no_entry(struct vcpu *vcpu)
 {
     vcpu->exit->kind = VM_EXIT_ERROR;
@@ -150,17 +156,11 @@ static enum handled enter_guest(struct vcpu *vcpu)
     if (reason & EXIT_ENTRY_FAILED) { /* a state that VT-x can't enter: software carries the guest on */
         wr(vcpu, VMCS_ENTRY_INTERRUPTION, 0);
         vcpu->event = event;
-        return emulate(vcpu);
+        return vmx_take_interrupt(vcpu->vmx) ? back_to_machine(vcpu, VM_EXIT_INTERRUPTED) : emulate(vcpu);
     }
     vcpu->launched = true;
     take_back_event(vcpu);
     return handle_exit(vcpu, reason & EXIT_BASIC);
-}
-
-static enum handled back_to_machine(struct vcpu *vcpu, enum vm_exit_kind kind)
-{
-    vcpu->exit->kind = kind;
-    return TO_MACHINE;
 }
 
 /* One turn of the loop. */
