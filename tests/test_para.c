@@ -5,6 +5,10 @@
  *
  * VIRTLAB_HOSTILE_CALLS=N in the environment makes N random calls instead of some thousands.
  */
+#include <signal.h>
+#include <sys/time.h>
+
+#include "para/gate.h"
 #include "para_rig.h"
 
 #define P 1
@@ -343,6 +347,58 @@ static void test_user_code(void)
     }
 }
 
+/* User code at any byte of the gate, after writing nonsense where it may: an exit, an exception, a call; no more. */
+static struct engine *looping;
+
+static void kick_it(int signal)
+{
+    (void)signal;
+    if (looping)
+        para_direct.kick(looping);
+}
+
+static void test_gate(void)
+{
+    static const uint8_t nonsense[] = {
+        0x48, 0xbf, 0,    0x20, 0, 0, 0, 0x50, 0, 0, /* mov $GATE_VA + GATE_OUT_AT, %rdi */
+        0xb9, 0,    2,    0,    0,                   /* mov $512, %ecx */
+        0xb0, 0xa5, 0xf3, 0xaa,                      /* rep stosb */
+        0xba, 64,   0,    0,    0, /* mov $64, %edx: its patience, if it jumps behind where that is set */
+        0x48, 0xb8,                /* mov $..., %rax */
+    };
+    const struct itimerval often = {.it_interval.tv_usec = 100000, .it_value.tv_usec = 100000};
+    size_t size = (size_t)(gate_user_end - gate_user);
+
+    signal(SIGALRM, kick_it);
+    setitimer(ITIMER_REAL, &often, NULL);
+
+    for (size_t at = 0; at < size; at += 5) {
+        struct rig rig;
+        uint8_t *code;
+        uint64_t target = GATE_VA + at;
+
+        vltest_row("gate + %zu", at);
+        rig_start(&rig);
+        code = rig.ram.base + PA(F_USER);
+        memcpy(code, nonsense, sizeof nonsense);
+        memcpy(code + sizeof nonsense, &target, sizeof target);
+        memcpy(code + sizeof nonsense + sizeof target, "\xff\xe0", 2); /* jmp *%rax */
+        for (unsigned i = 0; i < 32; i++)
+            set_trap(&rig, i, code_at(guest_trap));
+        set_trap(&rig, PARA_TRAP_SYSCALL, code_at(guest_syscall));
+        rig_call(&rig, PARA_CALL_PIN, PA(F_L4), 0, 0, 0, 0);
+        go_to_user(&rig, USER_VA, PA(F_L4));
+        looping = rig.engine;
+        rig.impatient = true; /* in the middle of an instruction anything may begin, also an endless loop */
+        rig_go(&rig);
+        looping = NULL;
+        CHECK(rig.status >= 0 || rig.exit.kind == VM_EXIT_DEATH || rig.exit.kind == VM_EXIT_INTERRUPTED);
+        CHECK(accounts_hold(&rig) && host_holds(&rig));
+        rig_end(&rig);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+}
+
 static void test_bad_returns(void)
 {
     static const uint64_t roots[] = {0, PA(F_FREE), PA(L1), PA(F_L4) + 8, PA(F_COUNT), UINT64_MAX};
@@ -479,6 +535,7 @@ static const struct vltest tests[] = {
     {"the kernel can't store where it may not", test_stores_of_the_kernel},
     {"no trap frame is written where the kernel couldn't", test_trap_frames},
     {"user code reaches its own pages and no more", test_user_code},
+    {"the gate does no harm, wherever it is entered", test_gate},
     {"a return to no address space is the end", test_bad_returns},
     {"random calls leave the accounts right", test_random_calls},
 };

@@ -5,6 +5,7 @@
  * Read direct.h first, then run.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -21,7 +22,9 @@ static void destroy(struct engine *e)
 {
     if (!e)
         return;
+    block_destroy(e);
     world_destroy(e->pool);
+    free(e->shadow);
     free(e->frame);
     free(e);
 }
@@ -37,6 +40,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         return NULL;
     }
     e->host = host;
+    e->features = PARA_FEATURE_BATCH | PARA_FEATURE_ASYNC;
     e->pool = world_create(&options, why);
     if (!e->pool || frames_create(e, why)) {
         destroy(e);
@@ -79,6 +83,7 @@ static int read_start_info(struct engine *e, uint64_t at, struct reason *why)
         return fail(why, EINVAL, "para/direct: runs paravirtual kernels only (kernel-pv.elf), and this is none");
     e->info = *info;
     if (!good_page(e, info->shared) || !good_page(e, info->hypercall_page) || !good_page(e, info->table_map) ||
+        !good_page(e, info->gate) || !ram_at(ram, gpa(info->gate), PARA_GATE_PAGES * PAGE_SIZE) ||
         info->table_map_size < e->frames / 8 || !ram_at(ram, gpa(info->table_map), info->table_map_size))
         return fail(why, EINVAL, "para/direct: the start info at 0x%llx names impossible pages",
                     (unsigned long long)at);
@@ -109,6 +114,8 @@ static int set_state(struct engine *e, const struct cpu_state *state, struct rea
     claim(e, e->info.shared, PAGE_SIZE);
     claim(e, e->info.hypercall_page, PAGE_SIZE);
     claim(e, e->info.table_map, e->info.table_map_size);
+    claim(e, e->info.gate, PARA_GATE_PAGES * PAGE_SIZE);
+    peer_create(e);
     memcpy(e->shared->fpu, &fcw, sizeof fcw);
     memcpy(e->shared->fpu + 24, &mxcsr, sizeof mxcsr);
     memcpy(e->shared->fpu + 28, &mxcsr_mask, sizeof mxcsr_mask);
@@ -159,6 +166,7 @@ static void request_window(struct engine *e, bool wanted)
 
 static void kick(struct engine *e)
 {
+    atomic_store(&e->kicked, true);
     world_kick(e->pool);
 }
 

@@ -77,12 +77,15 @@ static size_t fpu_used(const u8 *fx)
 
 void pv_fpu_save(u8 *fx)
 {
+    if (pv_shared->fpu_elsewhere)
+        pv_call(PARA_CALL_FPU, 0, 0, 0, 0, 0);
     memcpy(fx, pv_shared->fpu, fpu_used(pv_shared->fpu));
 }
 
 void pv_fpu_load(const u8 *fx)
 {
     memcpy(pv_shared->fpu, fx, fpu_used(fx));
+    pv_shared->fpu_written = 1;
 }
 
 /* --- port I/O ---------------------------------------------------------------------------- */
