@@ -24,6 +24,7 @@ static void destroy(struct engine *e)
 {
     if (!e)
         return;
+    timer_destroy(e);
     block_destroy(e);
     world_destroy(e->pool);
     free(e->shadow);
@@ -111,6 +112,7 @@ static void set_time(struct engine *e)
     record->mul = e->host->tsc_hz ? (uint64_t)(ns / e->host->tsc_hz) : 0;
     record->tsc = __rdtsc();
     record->seconds = (uint64_t)time(NULL);
+    e->clock = *record;
     __atomic_store_n(&record->version, 2, __ATOMIC_RELEASE);
 }
 
