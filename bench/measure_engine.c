@@ -91,7 +91,8 @@ static void run_once(const struct subject *subject, const struct bench_setup *se
     for (unsigned i = 0; i < words->count; i++)
         argv[count++] = words->word[i];
 
-    struct process process = {.argv = argv, .timeout = setup->timeout + GRACE, .core = setup->core};
+    bool spreads = subject->engine->capabilities & ENGINE_CORES;
+    struct process process = {.argv = argv, .timeout = setup->timeout + GRACE, .core = spreads ? -1 : setup->core};
     struct process_result result;
     uint64_t roi_ns;
     if (process_run(&process, &result, &outcome->why) == 0) {
