@@ -54,6 +54,9 @@ static const struct row rows[] = {
 
     {"a trap has a number", PARA_CALL_SET_TRAPS, {VA(F_DATA), 1}, 0},
     {"a stack can be anywhere until it is used", PARA_CALL_SET_STACK, {VA(F_STACK + 1)}, 0},
+    {"a time is a time", PARA_CALL_SET_TIMER, {UINT64_MAX}, -PARA_EINVAL},
+    {"a timer can be set far off", PARA_CALL_SET_TIMER, {UINT64_C(1) << 59}, 0},
+    {"and be called off", PARA_CALL_SET_TIMER, {0}, 0},
     {"a port has 16 bits", PARA_CALL_IO, {0x10000, 1, PARA_IO_IN}, -PARA_EINVAL},
     {"and 1, 2 or 4 bytes", PARA_CALL_IO, {0x60, 3, PARA_IO_IN}, -PARA_EINVAL},
     {"a direction is in or out", PARA_CALL_IO, {0x60, 1, 2}, -PARA_EINVAL},
@@ -416,6 +419,22 @@ static void test_bad_returns(void)
     }
 }
 
+/* A millisecond from now; the kernel blocks until then, and the handler shuts down with 100. */
+static void test_timer(void)
+{
+    struct rig rig;
+
+    rig_start(&rig);
+    set_trap(&rig, PARA_TRAP_EVENT, code_at(guest_trap));
+    rig_call(&rig, PARA_CALL_SET_TIMER, 1000000, 0, 0, 0, 0);
+    rig_call(&rig, PARA_CALL_BLOCK, 0, 0, 0, 0, 0);
+    rig_go(&rig);
+    CHECK_EQ_U64(rig.status, 100);
+    CHECK_EQ_U64(rig.engine->shared->event_pending, 1 << PARA_PORT_TIMER);
+    CHECK_EQ_U64(rig.engine->shared->masked, 1);
+    rig_end(&rig);
+}
+
 /* ---- at random ---- */
 
 static uint64_t seed = 88172645463325252u;
@@ -464,7 +483,8 @@ static uint64_t call_number(void)
     for (;;) {
         uint64_t number = next_random() % 3 ? PARA_CALL_MMU_UPDATE + next_random() % 3 : next_random() % 32;
 
-        if (number != PARA_CALL_IRET && number != PARA_CALL_SHUTDOWN && number != PARA_CALL_SET_STACK)
+        if (number != PARA_CALL_IRET && number != PARA_CALL_SHUTDOWN && number != PARA_CALL_SET_STACK &&
+            number != PARA_CALL_BLOCK)
             return number;
     }
 }
@@ -536,6 +556,7 @@ static const struct vltest tests[] = {
     {"no trap frame is written where the kernel couldn't", test_trap_frames},
     {"user code reaches its own pages and no more", test_user_code},
     {"the gate does no harm, wherever it is entered", test_gate},
+    {"the timer ends a wait by an event", test_timer},
     {"a return to no address space is the end", test_bad_returns},
     {"random calls leave the accounts right", test_random_calls},
 };

@@ -84,6 +84,7 @@ static call_fn *const at_once[PARA_CALL_COUNT] = {
     [PARA_CALL_SET_STACK] = call_set_stack,
     [PARA_CALL_GRANT] = grant_call,
     [PARA_CALL_FPU] = call_fpu,
+    [PARA_CALL_SET_TIMER] = timer_set,
 };
 
 static int64_t call_multicall(struct engine *e, const uint64_t *args)
@@ -132,7 +133,8 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     case PARA_CALL_BLOCK:
         e->shared->masked = 0;
         COUNT_TAKEN(e->host->stats, HLT);
-        *exit = (struct vm_exit){.kind = VM_EXIT_HLT};
+        *exit = (struct vm_exit){.kind = e->timer_at ? VM_EXIT_INTERRUPTED : VM_EXIT_HLT};
+        timer_wait(e);
         result = 0;
         break;
     case PARA_CALL_UNMASK: e->shared->masked = 0; __attribute__((fallthrough));

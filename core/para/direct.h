@@ -13,6 +13,7 @@
  *   calls.c    hypercalls, found by number; io.c those that the machine answers
  *   frames.c   what each frame of memory is: page or page table, counted
  *   update.c   page-table entries: validated, written, and mirrored in the spaces
+ *   timer.c    the one-shot timer
  *   grant.c    pages that a driver domain may use; block.c and backend.c the disk in one
  *   gate.c     hand-over between kernel and user without an exit; peer.c when; patch.c makes system calls use it
  *   guest.c    access to what a guest's pointers point to
@@ -21,6 +22,7 @@
 #define VIRTLAB_PARA_DIRECT_H
 
 #include <stdatomic.h>
+#include <time.h>
 #include <virtlab/engine.h>
 #include <virtlab/para.h>
 
@@ -78,8 +80,12 @@ struct engine {
 
     unsigned features; /* PARA_FEATURE_... */
     struct grant grant[PARA_GRANTS_MAX];
-    struct disk *disk;  /* NULL: none, or not bound yet */
-    atomic_bool kicked; /* somebody wants run() to come back */
+    struct disk *disk;      /* NULL: none, or not bound yet */
+    atomic_bool kicked;     /* somebody wants run() to come back */
+    struct para_time clock; /* as it stands in the shared page, where the guest can change it */
+    uint64_t timer_at;      /* TSC at which the timer's event is due; 0: never */
+    timer_t timer;          /* kicks the guest at that time */
+    bool timer_made;
 
     /* Hand-over without the hypervisor (gate.c, peer.c). */
     struct gate_page *gate_in, *gate_out;
@@ -156,6 +162,12 @@ bool patch_fault(struct engine *e, uint64_t address); /* the trampolines are map
 void patch_give_way(struct engine *e,
                     uint64_t va);        /* the guest maps something: if need be, nothing is rewritten any more */
 bool patch_breakpoint(struct engine *e); /* #BP at a rewritten site: restored, and RIP set */
+
+/* timer.c */
+int64_t timer_set(struct engine *e, const uint64_t *args); /* PARA_CALL_SET_TIMER */
+void timer_poll(struct engine *e);                         /* sets the event's bit when it is time */
+void timer_wait(struct engine *e);                         /* sleeps until then, or a kick */
+void timer_destroy(struct engine *e);
 
 /* update.c */
 int update_map_page(struct engine *e, struct world_space *space, uint64_t va); /* as the tables say */

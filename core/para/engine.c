@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <x86intrin.h>
 
 #define SPACES 64 /* processes' address spaces kept at a time */
 
@@ -22,6 +24,7 @@ static void destroy(struct engine *e)
 {
     if (!e)
         return;
+    timer_destroy(e);
     block_destroy(e);
     world_destroy(e->pool);
     free(e->shadow);
@@ -98,6 +101,21 @@ static void claim(struct engine *e, uint64_t at, uint64_t size)
         e->frame[frame].type = FRAME_HYPERVISOR;
 }
 
+/* The host's TSC is the guest's, so one record, made at the start, is true for good. */
+static void set_time(struct engine *e)
+{
+    struct para_time *record = &e->shared->time;
+    unsigned __int128 ns = (unsigned __int128)1000000000 << 32;
+
+    record->version = 1;
+    record->shift = 32;
+    record->mul = e->host->tsc_hz ? (uint64_t)(ns / e->host->tsc_hz) : 0;
+    record->tsc = __rdtsc();
+    record->seconds = (uint64_t)time(NULL);
+    e->clock = *record;
+    __atomic_store_n(&record->version, 2, __ATOMIC_RELEASE);
+}
+
 /* The start of day (core/machine/load_para.c has put it into RAM): the only state that can be loaded from outside. */
 static int set_state(struct engine *e, const struct cpu_state *state, struct reason *why)
 {
@@ -122,6 +140,7 @@ static int set_state(struct engine *e, const struct cpu_state *state, struct rea
     memcpy(e->user.xsave, e->shared->fpu, sizeof e->user.fxsave);
     memcpy(e->kernel.xsave, e->shared->fpu, sizeof e->kernel.fxsave);
     e->shared->masked = 1;
+    set_time(e);
     memcpy(e->kernel.gpr, state->gpr, sizeof e->kernel.gpr);
     e->kernel.rip = state->rip;
     e->kernel.rflags = FLAG_ONE;

@@ -191,6 +191,7 @@ static void deliver_events(struct engine *e)
 {
     struct para_shared *shared = e->shared;
 
+    timer_poll(e);
     if (e->disk)
         block_poll(e);
     if (!e->handler[PARA_TRAP_EVENT] || !(shared->event_pending & ~shared->event_mask))

@@ -4,6 +4,7 @@
  *
  * Next: tables.c, usercopy.c; then main.c, as in the bare kernel.
  */
+#include "clock.h"
 #include "pv_ops.h"
 
 #define MSR_LSTAR   0xc0000082
@@ -65,6 +66,37 @@ void pv_wrmsr(u32 msr, u64 v)
         pv_shared->gs_base = v;
     else if (msr == MSR_LSTAR)
         pv_call(PARA_CALL_SET_TRAPS, (u64)&syscall, 1, 0, 0, 0);
+}
+
+/* --- time -------------------------------------------------------------------------------- */
+
+/* Reads until nothing has changed meanwhile. */
+static struct para_time read_time(void)
+{
+    const volatile struct para_time *from = &pv_shared->time;
+    struct para_time time;
+
+    do {
+        time.version = from->version;
+        pv_barrier();
+        time.shift = from->shift;
+        time.mul = from->mul;
+        time.seconds = from->seconds;
+        pv_barrier();
+    } while (time.version & 1 || time.version != from->version);
+    return time;
+}
+
+u64 pv_tsc_hz(void)
+{
+    struct para_time time = read_time();
+
+    return time.mul && time.shift <= 34 ? (NSEC_PER_SEC << time.shift) / time.mul : 0;
+}
+
+u64 pv_boot_seconds(void)
+{
+    return read_time().seconds;
 }
 
 /* --- FPU --------------------------------------------------------------------------------- */

@@ -73,7 +73,7 @@
 #define PARA_CALL_UNMASK      11  /* shared->masked = 0, and pending interrupts are taken */
 #define PARA_CALL_BLOCK       12  /* the same, and waits until there is one */
 #define PARA_CALL_YIELD       13  /* lets the hypervisor look after its devices */
-#define PARA_CALL_SET_TIMER   14  /* (ns): PARA_VIRQ_TIMER at that time of the guest's clock; 0: never */
+#define PARA_CALL_SET_TIMER   14  /* (ns): PARA_PORT_TIMER's bit is set when the clock (struct para_time) says so; 0: never */
 #define PARA_CALL_CONSOLE     15  /* (PARA_CONSOLE_WRITE, buffer, size), at most a page */
 #define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b): event channels */
 #define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b): pages for a driver domain */
@@ -111,6 +111,7 @@
 #define PARA_EVENT_SEND      1 /* (port): there are new requests. Without PARA_FEATURE_ASYNC comes back when they are done */
 #define PARA_EVENT_POLL      2 /* (port): waits until its bit is set, and clears it; may come back early */
 #define PARA_EVENT_UNBIND    3 /* (port) */
+#define PARA_PORT_TIMER      0
 #define PARA_PORT_DISK       1
 #define PARA_PORTS           64
 
