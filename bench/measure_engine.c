@@ -65,7 +65,8 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
             snprintf(outcome->why.text, sizeof outcome->why.text, "%s", reason);
         size_t used = strlen(outcome->why.text);
         if (unknown) /* it may be why */
-            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; wrong under this engine: %s", unknown);
+            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; wrong under this engine: %s",
+                     unknown);
     }
     json_decref(stats);
 }
