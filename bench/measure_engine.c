@@ -64,8 +64,9 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
         if (reason)
             snprintf(outcome->why.text, sizeof outcome->why.text, "%s", reason);
         size_t used = strlen(outcome->why.text);
-        if (unknown) /* nor can a guest do well on such an engine */
-            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; the engine's fault: %s", unknown);
+        if (unknown) /* it may be why */
+            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; wrong under this engine: %s",
+                     unknown);
     }
     json_decref(stats);
 }
