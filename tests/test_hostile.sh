@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# test_hostile.sh - guest programs that want out, and guest programs whose code changes, under every engine that runs an
-# operating system in software: what comes of it is what comes of it under emulate/interp, and nothing happens to the host.
+# test_hostile.sh - guest programs that want out, and guest programs whose code changes, under every engine that is made of
+# software: what comes of it is what comes of it under emulate/interp, and nothing happens to the host.
 #
 # Usage: test_hostile.sh BUILD_DIR. The guest is $VIRTLAB_GUEST, or BUILD_DIR/guest. HOSTILE_ENGINES="..." runs some.
 set -u
@@ -36,7 +36,9 @@ musl-gcc "${flags[@]}" -o "$work/root/bin/smc" "$here/smc.c" || exit 1
 
 # guest_run ENGINE PROGRAM: its output in $work/out, the status in $status.
 guest_run() {
-    "$virtlab" run --engine "$1" --timeout 300 --kernel "$guest/kernel.elf" --initrd "$work/initrd.cpio" \
+    local kernel=kernel.elf
+    [[ $1 == para/* ]] && kernel=kernel-pv.elf
+    "$virtlab" run --engine "$1" --timeout 300 --kernel "$guest/$kernel" --initrd "$work/initrd.cpio" \
         --append "quiet init=/bin/$2" >"$work/out" 2>"$work/err" </dev/null
     status=$?
 }
@@ -59,6 +61,16 @@ same_as() {
     if [ $status -eq 0 ] && cmp -s "$1" "$work/out"; then pass; else
         not_true "$2" < <(echo "status $status: $(tail -n 1 "$work/err")"; diff "$1" "$work/out")
     fi
+}
+
+# What the technique can't get right, and says so (docs/trap.md, docs/exhibit.md): silent sensitive instructions. A
+# paravirtual guest sees the host's CPU by contract, so there it counts that the machine lives, whatever is tried.
+comparable() {
+    case $1 in
+    full/trap) awk '/^== / { skip = / (identity|far|segments|bases)$/ } !skip && !/^vmmcall/' "$2" ;;
+    para/*) awk '/^== / { keep = / (hole|end)$/ } keep' "$2" ;;
+    *) cat "$2" ;;
+    esac
 }
 
 # --- the right answers ---------------------------------------------------------------------------
@@ -88,7 +100,7 @@ same_as "$work/smc.native" "changing code runs under emulate/interp as it does n
 
 # --- every other engine --------------------------------------------------------------------------
 
-engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^full/" { print $1 }')}
+engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^(full|para|hwassist/vtx)" { print $1 }')}
 [ -n "$engines" ] || { echo "no engine to try"; exit 1; }
 for engine in $engines; do
     guest_run "$engine" smc
@@ -98,7 +110,9 @@ for engine in $engines; do
     fi
     same_as "$work/smc.native" "changing code runs under $engine as it does natively"
     guest_run "$engine" hostile
-    same_as "$work/hostile.right" "hostile code comes no further under $engine than under emulate/interp"
+    comparable "$engine" "$work/hostile.right" >"$work/right"
+    comparable "$engine" "$work/out" >"$work/out.comparable" && mv "$work/out.comparable" "$work/out"
+    same_as "$work/right" "hostile code comes no further under $engine than under emulate/interp"
     host_unharmed "$engine"
 done
 

@@ -30,6 +30,7 @@ static void leave_user(struct engine *e)
     struct para_shared *shared = e->shared;
 
     memcpy(shared->fpu, e->user.xsave, fpu_used(e->user.xsave));
+    shared->fpu_written = shared->fpu_elsewhere = 0;
     shared->fs_base = e->user.fs_base;
     shared->gs_base = e->user.gs_base;
     memcpy(e->kernel.gpr, e->user.gpr, sizeof e->kernel.gpr);

@@ -32,6 +32,7 @@ struct world_space {
     uint32_t map_number; /* number of the last command list */
     unsigned queued;     /* commands not handed over yet */
     bool stopped;        /* the guest thread is known to run no guest code (handover_stop) */
+    bool entered;        /* between world_begin and world_end */
     bool moved;          /* ... and sleeps on control.parked */
 
     atomic_uint kick_sent; /* 1: a kick is on its way */
@@ -100,7 +101,8 @@ int space_check(struct world_space *space, struct reason *why);
 int space_lost(struct world_space *space, struct reason *why, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* handover.c */
-int handover_run(struct world_space *space, struct reason *why);      /* one entry, from registers to report */
+int handover_enter(struct world_space *space, struct reason *why);    /* lets the guest thread make one entry */
+int handover_wait(struct world_space *space, struct reason *why);     /* until it has come back */
 int handover_stop(struct world_space *space, struct reason *why);     /* make sure that no guest code runs */
 int handover_commands(struct world_space *space, struct reason *why); /* the queued list, from first to last */
 int handover_started(struct world_space *space, struct reason *why);  /* a new process: wait for its two threads */

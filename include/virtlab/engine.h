@@ -47,7 +47,9 @@ struct engine_host {
      * engine's count of instructions retired so far, exact at this instruction (0 if it does not count).
      */
     uint64_t (*tsc)(void *context, uint64_t retired);
-    uint64_t tsc_hz; /* its frequency */
+    uint64_t tsc_hz;   /* its frequency */
+    const char *drive; /* the disk's image, for an engine that has a way of its own to it; NULL: none */
+    bool drive_readonly;
     /*
      * Physical ranges that change their meaning with the CPU's own registers: the local APIC's page follows the
      * IA32_APIC_BASE MSR. The engine tells the machine when the guest writes it, and CR8.

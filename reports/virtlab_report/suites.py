@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import crossover, kernel, nano, plot_crossover, plot_nano, translation
+from . import crossover, kernel, nano, plot_crossover, plot_nano, roundtrip, translation
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class SuiteReport:
 REPORTS = {
     "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
+    "roundtrip": SuiteReport(roundtrip.build),
     "translation": SuiteReport(translation.build),
     "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
 }

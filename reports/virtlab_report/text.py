@@ -260,6 +260,15 @@ TEXTS = {
         "en": "the same under the engine, µs (log)",
         "zh": "在该引擎下的时间，微秒（对数）",
     },
+    # the suite roundtrip
+    "roundtrip.title": {"en": "Round trips between kernel and hypervisor", "zh": "内核与虚拟机监控器之间的往返"},
+    "roundtrip.cost": {"en": "One operation in microseconds", "zh": "单次操作（微秒）"},
+    "roundtrip.paper": {"en": "KVM", "zh": "KVM"},
+    "roundtrip.2023": {"en": "(2023, the paper's machine)", "zh": "（2023，论文的机器）"},
+    "roundtrip.note": {
+        "en": "Published figures: {source}. Their machine is another one: compare the shape.",
+        "zh": "已发表数据：{source}。机器不同，只比较形状。",
+    },
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
