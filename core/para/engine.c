@@ -200,7 +200,7 @@ const struct engine_ops para_direct = {
     .name = "para/direct",
     .technique = "para",
     .text = "paravirtualization: the guest's kernel runs on the CPU as it is, and asks for the rest",
-    .capabilities = ENGINE_PARAVIRTUAL,
+    .capabilities = ENGINE_PARAVIRTUAL | ENGINE_CORES,
     .counters = COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(TRUE_FAULTS) |
                 COUNTER_BIT(PT_WRITES) | COUNTER_BIT(HYPERCALLS) | COUNTER_BIT(HYPERCALL_ENTRIES) |
                 COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS),

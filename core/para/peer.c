@@ -80,7 +80,7 @@ bool gate_fault(struct engine *e, uint64_t address)
 
 static bool hopeful(struct engine *e)
 {
-    if (!e->peer_hopeful || !world_costs(e->pool)->spin)
+    if (!e->peer_hopeful || !world_spins(e->pool))
         return false;
     if (e->peer_skip == 0)
         return true;

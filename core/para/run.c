@@ -14,6 +14,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define ERROR_IDT    2 /* in an error code: its index is a vector */
+#define INT_80_ERROR (0x80 * 8 + ERROR_IDT)
+
 void direct_die(struct engine *e, const char *format, ...)
 {
     va_list args;
@@ -44,35 +47,28 @@ static void deliver_exception(struct engine *e, unsigned vector, uint32_t error,
     trap_deliver(e, vector, has_error(vector), error);
 }
 
-/* A selector of the host's in an error code means nothing to the guest. */
+/* A selector of the host's in an error code means nothing to the guest; an INT's number does (SDM 3, 6.13). */
 static uint32_t guests_error(const struct world_exit *exit)
 {
-    return exit->vector == VEC_PF ? exit->error : 0;
+    return exit->vector == VEC_PF || exit->error & ERROR_IDT ? exit->error : 0;
 }
 
-static void user_exception(struct engine *e, const struct world_exit *exit)
+static void user_page_fault(struct engine *e, const struct world_exit *exit)
 {
-    uint32_t error = guests_error(exit);
+    uint32_t error = exit->error;
 
-    if (exit->vector == VEC_PF && gate_fault(e, exit->address))
+    if (gate_fault(e, exit->address) || (error & PF_FETCH && patch_fault(e, exit->address)))
         return;
-    if (exit->vector == VEC_PF && error & PF_FETCH && patch_fault(e, exit->address))
+    if (update_fault(e, exit->address, &error)) {
+        COUNT(e->host->stats, HIDDEN_FAULTS);
+        COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
         return;
-    if (exit->vector == VEC_PF && exit->address < LOWER_HALF && exit->address >= PARA_USER_MIN) {
-        if (update_fault(e, exit->address, &error)) {
-            COUNT(e->host->stats, HIDDEN_FAULTS);
-            COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
-            return;
-        }
-    } else if (exit->vector == VEC_PF) {
-        /* Nothing of the guest's can be mapped there, whatever its tables say: no kernel could help that access. */
-        error = (error & (PF_WRITE | PF_FETCH)) | PF_USER | PF_PRESENT;
-        if (exit->address >= LOWER_HALF) {
-            deliver_exception(e, VEC_GP, 0, 0);
-            return;
-        }
     }
-    deliver_exception(e, exit->vector, error, exit->address);
+    /* The host maps nothing in the first pages: when the tables do, no kernel could help that access. */
+    if (exit->address < PARA_USER_MIN && error & PF_PRESENT)
+        deliver_exception(e, VEC_GP, 0, 0);
+    else
+        deliver_exception(e, VEC_PF, error, exit->address);
 }
 
 /* The gate's HLT: a system call that nobody waited for on the other side. */
@@ -94,10 +90,13 @@ static void user_exit(struct engine *e, const struct world_exit *exit)
     } else if (call) {
         patch_call(e);
         trap_syscall(e);
-    } else if (exit->kind == WORLD_EXIT_SYSCALL) {
-        deliver_exception(e, VEC_GP, 0, 0); /* a gate that this machine hasn't */
+    } else if (exit->kind == WORLD_EXIT_SYSCALL) { /* a gate that this machine hasn't */
+        e->user.rip -= 2;
+        deliver_exception(e, VEC_GP, INT_80_ERROR, 0);
+    } else if (exit->vector == VEC_PF) {
+        user_page_fault(e, exit);
     } else if (exit->vector != VEC_BP || !patch_breakpoint(e)) {
-        user_exception(e, exit);
+        deliver_exception(e, exit->vector, guests_error(exit), 0);
     }
 }
 

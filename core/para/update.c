@@ -101,7 +101,7 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     uint64_t entry;
 
     *error &= ~(PF_PRESENT | PF_RSVD);
-    *error |= PF_USER;
+    *error |= PF_USER | (address - PARA_WINDOW < e->host->ram->size ? PF_PRESENT : 0);
     if (address >= PARA_WINDOW || !walk(e, e->cr3, address, &above))
         return false;
     entry = *entry_at(e, above.l1, slot_of(address, 1));

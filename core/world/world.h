@@ -205,6 +205,8 @@ struct world_costs {
     uint32_t map_batch; /* per command, in a batch of 32 */
     uint32_t space;     /* a new process */
 };
+/* Do guest threads have a core of their own at present? costs.spin, and nobody else wants the cores. */
+bool world_spins(const struct world_pool *pool);
 const struct world_costs *world_costs(const struct world_pool *pool);
 
 #endif

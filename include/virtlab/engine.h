@@ -35,6 +35,7 @@ enum engine_capability {
     ENGINE_PARAVIRTUAL = 1 << 2,  /* runs kernel-pv.elf, and only that */
     ENGINE_LEGACY = 1 << 3,       /* 16- and 32-bit modes too */
     ENGINE_VIRTUAL_TIME = 1 << 4, /* counts instructions exactly and honours a budget */
+    ENGINE_CORES = 1 << 15,       /* hands over between cores: its process should not be held to one */
 };
 
 /* What an engine may use of its machine; lives as long as the engine. */

@@ -2,21 +2,17 @@
 """The suite roundtrip: microseconds from a guest's kernel to its hypervisor and back, one operation a row,
 beside the paper's figures for KVM on hardware. The paper's machine is another one: compare the shape.
 """
-import json
-from pathlib import Path
-
-from . import footnotes, numbers
+from . import footnotes, hardware, numbers
 from .model import Cell, Column, Document, Footnotes, Note, Row, Table
 from .nano import cost
 from .tables import Grid, modelled_notes
 
-PAPER_FILE = Path(__file__).resolve().parent.parent / "data" / "pvm_2023.json"
 FIELDS = ("median", "min", "max", "n", "status", "note")
 
 
 def build(results, text):
     """The Document that roundtrip.md, roundtrip.tex and roundtrip.csv hold."""
-    paper = json.loads(PAPER_FILE.read_text(encoding="utf-8"))
+    paper = hardware.constants()["published"]
     grid, notes = Grid(results), Footnotes()
     document = Document("roundtrip", text("roundtrip.title"), [_table(grid, paper, text, notes)])
     document.notes = [
