@@ -7,7 +7,7 @@ import unittest
 
 from support import DATA, REPORTS, Run, markdown_rows, stored, tables_of
 
-from virtlab_report import nano, plot_bars, records, results, suites, tables, text
+from virtlab_report import crossover, nano, plot_bars, records, results, suites, tables, text
 
 HAS_GNUPLOT = shutil.which("gnuplot") is not None
 ENGINES = [
@@ -194,6 +194,33 @@ class Pictures(unittest.TestCase):
         body = plot_bars.picture(plot_bars.Chart("x", "x", "x", ["one"], series)).body
         self.assertIn("'some'", body)
         self.assertNotIn("'none'", body)
+
+
+class Crossover(unittest.TestCase):
+    def test_rows_are_amounts_of_work_and_figures_microseconds(self):
+        rows = markdown_rows(tables_of("crossover").text("crossover.md"))
+        self.assertEqual(rows[0][:3], ["workload", "native", "full/bt"])
+        row = next(r for r in rows if r[0] == "crossover-1000")
+        self.assertEqual(row[1], "2.10 (2.04-2.16)")
+        self.assertEqual(row[-1], "10.1 (9.8-10.4)")
+
+    def test_the_place_where_direct_execution_wins_is_told(self):
+        page = tables_of("crossover").text("crossover.md")
+        self.assertIn("takes between 2.10 and 6.10 µs natively", page)
+
+    def test_where_the_lines_do_not_cross_none_is_told(self):
+        found = results.load(DATA / "crossover.jsonl")
+        few = found.only(lambda suite: True)
+        few.measurements = [m for m in few.measurements if m.engine != "full/bt:all"]
+        self.assertIsNone(crossover.crossing(tables.Grid(few)))
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not installed")
+    def test_the_picture_has_a_line_for_each_engine(self):
+        run = Run("crossover", "--formats", "svg")
+        self.assertEqual((run.status, run.err), (0, ""))
+        picture = (run.folder / "crossover.svg").read_text(encoding="utf-8")
+        for label in ("native", "full/bt:all", "full/bt:direct", "natively"):
+            self.assertIn(label, picture)
 
 
 class Registry(unittest.TestCase):

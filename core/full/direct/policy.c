@@ -19,8 +19,7 @@
  * right. (Unless it keeps trapping, on RDTSC say: policy_trap.) A process that waits for others or sleeps has no cycle
  * to be timed, and stays as it is. A verdict is looked at again soon, and later and later as it holds.
  *
- * One account for each address space. New ones are translated at first: those that live briefly pay nothing. Trials
- * that fail become rare, down to a fraction of a percent of the time.
+ * One account for each address space. New ones are translated at first: those that live briefly pay nothing.
  */
 #include "full/direct/direct.h"
 #include <stdlib.h>

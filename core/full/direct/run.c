@@ -129,7 +129,7 @@ static bool run_in_world(struct cpu *cpu)
         d->hooks->entering(d);
     state_to_world(cpu, &d->regs);
     for (unsigned tries = 0; tries < TRIES_MAX; tries++) {
-        if (space_pool(d, &why) || space_present(d, &s, &why))
+        if (space_present(d, &s, &why))
             return failed(cpu, &why);
         int next = enter(d, &s, &why);
         if (next >= 0)
@@ -164,9 +164,15 @@ static bool must_stay_out(struct direct *d)
 static bool direct_run(struct cpu *cpu)
 {
     struct direct *d = direct_of(cpu);
+    struct reason why = {""};
     if (unlikely(cpu->paging.cr3 != d->policy.root))
         policy_new_root(d);
-    return (d->hooks ? d->hooks->fits : fits)(cpu) && policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
+    if (!(d->hooks ? d->hooks->fits : fits)(cpu))
+        return false;
+    /* The world measures itself for some milliseconds: better now, when the first process starts, than in its midst. */
+    if (unlikely(!d->pool) && space_pool(d, &why))
+        return failed(cpu, &why);
+    return policy_wants(d) && !must_stay_out(d) && run_in_world(cpu);
 }
 
 static void direct_kick(struct cpu *cpu)
