@@ -64,8 +64,9 @@ static void take_stats(const char *path, struct outcome *outcome, bool ran_well)
         if (reason)
             snprintf(outcome->why.text, sizeof outcome->why.text, "%s", reason);
         size_t used = strlen(outcome->why.text);
-        if (unknown) /* nor can a guest do well on such an engine */
-            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; the engine's fault: %s", unknown);
+        if (unknown) /* it may be why */
+            snprintf(outcome->why.text + used, sizeof outcome->why.text - used, "; wrong under this engine: %s",
+                     unknown);
     }
     json_decref(stats);
 }
@@ -91,7 +92,8 @@ static void run_once(const struct subject *subject, const struct bench_setup *se
     for (unsigned i = 0; i < words->count; i++)
         argv[count++] = words->word[i];
 
-    struct process process = {.argv = argv, .timeout = setup->timeout + GRACE, .core = setup->core};
+    bool spreads = subject->engine->capabilities & ENGINE_CORES;
+    struct process process = {.argv = argv, .timeout = setup->timeout + GRACE, .core = spreads ? -1 : setup->core};
     struct process_result result;
     uint64_t roi_ns;
     if (process_run(&process, &result, &outcome->why) == 0) {

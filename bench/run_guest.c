@@ -140,7 +140,8 @@ static int run_on_terminal(const struct run_request *request, struct terminal *t
         if (*outcome.why.text)
             fprintf(stderr, "virtlab run: %s\n", outcome.why.text);
         if (*record.stats->unknown)
-            fprintf(stderr, "virtlab run: the engine lacks an instruction, or gets it wrong: %s\n", record.stats->unknown);
+            fprintf(stderr, "virtlab run: the engine lacks an instruction, or gets it wrong: %s\n",
+                    record.stats->unknown);
     }
     if (!err && stats)
         err = write_stats(stats, request->stats, &record, why);

@@ -56,6 +56,18 @@ const struct suite suites[] = {
         .reports = "nano.md nano.svg",
     },
     {
+        .name = "nested",
+        .text = "nested paging against shadow paging, under a software VT-x: EPT, EPT with walk caches, none",
+        .classes = "system",
+        .engines = "emulate/interp,hwassist/vtx,hwassist/vtx:cached,hwassist/vtx:shadow",
+    },
+    {
+        .name = "roundtrip",
+        .text = "round trips between kernel and hypervisor, beside table 1 of PVM (SOSP 2023)",
+        .classes = "roundtrip",
+        .reports = "roundtrip.md",
+    },
+    {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",

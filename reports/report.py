@@ -149,7 +149,7 @@ def report(found, options):
 
 def build(found, words):
     """Every Document that these results give."""
-    general = suites.general(found)
+    general = suites.general(found, words)
     if general.measurements:
         yield tables.build(general, words)
         yield lecture.build(general, words)

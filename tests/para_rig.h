@@ -22,11 +22,12 @@ enum {
     F_CALLS,
     F_CODE,
     F_STACK,
-    F_LIST,       /* the calls to make; 4 pages */
-    F_DATA = 16,  /* lists for mmu_update and the like */
-    F_USER,       /* user code */
-    F_L4 = 32,    /* a tree of tables that maps frame F_USER at USER_VA: L4, L3, L2, L1 */
-    F_FREE = 64,  /* pages that are nothing yet */
+    F_LIST,      /* the calls to make; 4 pages */
+    F_DATA = 16, /* lists for mmu_update and the like */
+    F_USER,      /* user code */
+    F_L4 = 32,   /* a tree of tables that maps frame F_USER at USER_VA: L4, L3, L2, L1 */
+    F_FREE = 64, /* pages that are nothing yet */
+    F_GATE = 400,
     F_COUNT = 512 /* of RAM */
 };
 
@@ -85,7 +86,8 @@ struct rig {
     struct vm_exit exit;
     struct call *list;
     unsigned count;
-    int status; /* of the guest's shutdown; -1: it died, exit.why tells */
+    bool impatient; /* a kick ends it */
+    int status;     /* of the guest's shutdown; -1: it died, exit.why tells */
 };
 
 static inline uint64_t rig_tsc(void *context, uint64_t retired)
@@ -113,7 +115,7 @@ static inline struct call *rig_call(struct rig *rig, uint64_t number, uint64_t a
     return call;
 }
 
-static inline void rig_start(struct rig *rig)
+static inline void rig_start_with(struct rig *rig, const char *drive)
 {
     const struct para_start_info info = {.magic = PARA_MAGIC,
                                          .version = PARA_VERSION,
@@ -121,12 +123,13 @@ static inline void rig_start(struct rig *rig)
                                          .hypercall_page = PA(F_CALLS),
                                          .table_map = PA(F_MAP),
                                          .table_map_size = PAGE_SIZE,
+                                         .gate = PA(F_GATE),
                                          .frames = F_COUNT,
                                          .image_end = PA(F_DATA)};
     struct reason why = {""};
     struct cpu_state state;
 
-    *rig = (struct rig){.host = {.tsc = rig_tsc, .tsc_hz = 1000000000}};
+    *rig = (struct rig){.host = {.tsc = rig_tsc, .tsc_hz = 1000000000, .drive = drive}};
     CHECK_FATAL(ram_create(&rig->ram, PA(F_COUNT), &why) == 0);
     rig->host.ram = &rig->ram;
     rig->host.stats = &rig->stats;
@@ -150,6 +153,11 @@ static inline void rig_start(struct rig *rig)
     rig->exit.kind = VM_EXIT_INTERRUPTED;
 }
 
+static inline void rig_start(struct rig *rig)
+{
+    rig_start_with(rig, NULL);
+}
+
 /* Runs the calls of the list until the guest has shut down or is dead; port I/O reads as ones. */
 static inline void rig_go(struct rig *rig)
 {
@@ -164,7 +172,7 @@ static inline void rig_go(struct rig *rig)
             else if (rig->exit.io.port == 0xf8 && rig->exit.io.data[2] == 2)
                 rig->status = rig->exit.io.data[0];
             break;
-        case VM_EXIT_INTERRUPTED:
+        case VM_EXIT_INTERRUPTED: rig->status = rig->impatient ? -3 : rig->status; break;
         case VM_EXIT_HLT: break;
         default: rig->status = -1;
         }
@@ -248,7 +256,8 @@ static inline bool space_holds(struct rig *rig, struct world_space *space, bool 
             uint64_t frame = offset >> PAGE_SHIFT;
 
             if (frame >= F_COUNT ||
-                (e->frame[frame].type != FRAME_PAGE && !(kernel && frame == e->info.shared >> PAGE_SHIFT))) {
+                (e->frame[frame].type != FRAME_PAGE && !(kernel && (frame == F_SHARED || frame == F_GATE + 1)) &&
+                 !(!kernel && frame == F_GATE + 2))) {
                 fprintf(stderr, "%s: frame %llu is writable at 0x%llx\n", kernel ? "kernel" : "user",
                         (unsigned long long)frame, start);
                 good = false;

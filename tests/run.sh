@@ -12,6 +12,8 @@ shift
 here=$(dirname "$0")
 limit=${VIRTLAB_TEST_TIMEOUT:-600}
 mkdir -p "$build/tests"
+XDG_CACHE_HOME=$(cd "$build/tests" && pwd)/cache # what engines keep for another run: not in the user's own cache
+export XDG_CACHE_HOME
 
 # All tests as "name<TAB>command".
 list_tests() {

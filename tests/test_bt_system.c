@@ -297,6 +297,37 @@ static void test_pages(void)
     compare(across_pages, sizeof(across_pages), CODE + PAGE_SIZE, 10 * PAGE_SIZE, 0);
 }
 
+/* Stores to a page that holds code: never without the interpreter. The block is soon translated anew. */
+static void test_odd(void)
+{
+    static const uint8_t code[] = {
+        0xb9, 0x2c, 0x01, 0x00, 0x00, /* 0: mov ecx, 0x12c */
+        0x48, 0x01, 0x0f,             /* 5: add [rdi], rcx */
+        0x48, 0x8b, 0x04, 0x4f,       /* 8: mov rax, [rdi+rcx*2] */
+        0x48, 0x01, 0xc3,             /* c: add rbx, rax */
+        0x48, 0x89, 0x5c, 0x4f, 0x10, /* f: mov [rdi+rcx*2+0x10], rbx */
+        0x48, 0x39, 0xc3,             /* 14: cmp rbx, rax */
+        0x48, 0x83, 0xd2, 0x00,       /* 17: adc rdx, 0x0 */
+        0x83, 0xe9, 0x01,             /* 1b: sub ecx, 0x1 */
+        0x75, 0xe5,                   /* 1e: jne 0x5 */
+        0xf4,                         /* 20: hlt */
+    };
+    struct rig r;
+    compare(code, sizeof(code), CODE + 0x400, 0, 0);
+    compare(code, sizeof(code), CODE + 0x400, 0, 701);
+    CHECK(open_with(&r, &full_bt_all, code, sizeof(code)));
+    struct reason why = {""};
+    r.s.gpr[RDI] = CODE + 0x400;
+    CHECK(!r.ops->set_state(r.engine, &r.s, &why) && rig_run(&r, 0));
+    struct block_cache *blocks = ((struct cpu *)r.engine)->blocks;
+    unsigned odd = 0;
+    for (struct block *b = blocks->page[CODE >> PAGE_SHIFT].blocks; b; b = b->page_next)
+        for (unsigned i = 0; i < b->count; i++)
+            odd += !!(b->insn[i + 1].flags & INSN_ODD);
+    CHECK(odd > 0);
+    rig_close(&r);
+}
+
 /* A store across 2 GiB, where two neighbours share a slot of the software TLB. */
 static void test_two_gib(void)
 {
@@ -335,6 +366,7 @@ int main(void)
         {"flags that are made again", test_replays},
         {"native code goes on behind what was interpreted", test_resumes},
         {"small pages, the span, and across both", test_pages},
+        {"instructions whose probes are in vain are translated anew", test_odd},
         {"an access across 2 GiB reaches both pages", test_two_gib},
     };
     return vltest_run("bt_system", tests, ARRAY_SIZE(tests));

@@ -5,6 +5,10 @@
  *
  * VIRTLAB_HOSTILE_CALLS=N in the environment makes N random calls instead of some thousands.
  */
+#include <signal.h>
+#include <sys/time.h>
+
+#include "para/gate.h"
 #include "para_rig.h"
 
 #define P 1
@@ -50,6 +54,9 @@ static const struct row rows[] = {
 
     {"a trap has a number", PARA_CALL_SET_TRAPS, {VA(F_DATA), 1}, 0},
     {"a stack can be anywhere until it is used", PARA_CALL_SET_STACK, {VA(F_STACK + 1)}, 0},
+    {"a time is a time", PARA_CALL_SET_TIMER, {UINT64_MAX}, -PARA_EINVAL},
+    {"a timer can be set far off", PARA_CALL_SET_TIMER, {UINT64_C(1) << 59}, 0},
+    {"and be called off", PARA_CALL_SET_TIMER, {0}, 0},
     {"a port has 16 bits", PARA_CALL_IO, {0x10000, 1, PARA_IO_IN}, -PARA_EINVAL},
     {"and 1, 2 or 4 bytes", PARA_CALL_IO, {0x60, 3, PARA_IO_IN}, -PARA_EINVAL},
     {"a direction is in or out", PARA_CALL_IO, {0x60, 1, 2}, -PARA_EINVAL},
@@ -343,6 +350,58 @@ static void test_user_code(void)
     }
 }
 
+/* User code at any byte of the gate, after writing nonsense where it may: an exit, an exception, a call; no more. */
+static struct engine *looping;
+
+static void kick_it(int signal)
+{
+    (void)signal;
+    if (looping)
+        para_direct.kick(looping);
+}
+
+static void test_gate(void)
+{
+    static const uint8_t nonsense[] = {
+        0x48, 0xbf, 0,    0x20, 0, 0, 0, 0x50, 0, 0, /* mov $GATE_VA + GATE_OUT_AT, %rdi */
+        0xb9, 0,    2,    0,    0,                   /* mov $512, %ecx */
+        0xb0, 0xa5, 0xf3, 0xaa,                      /* rep stosb */
+        0xba, 64,   0,    0,    0, /* mov $64, %edx: its patience, if it jumps behind where that is set */
+        0x48, 0xb8,                /* mov $..., %rax */
+    };
+    const struct itimerval often = {.it_interval.tv_usec = 100000, .it_value.tv_usec = 100000};
+    size_t size = (size_t)(gate_user_end - gate_user);
+
+    signal(SIGALRM, kick_it);
+    setitimer(ITIMER_REAL, &often, NULL);
+
+    for (size_t at = 0; at < size; at += 5) {
+        struct rig rig;
+        uint8_t *code;
+        uint64_t target = GATE_VA + at;
+
+        vltest_row("gate + %zu", at);
+        rig_start(&rig);
+        code = rig.ram.base + PA(F_USER);
+        memcpy(code, nonsense, sizeof nonsense);
+        memcpy(code + sizeof nonsense, &target, sizeof target);
+        memcpy(code + sizeof nonsense + sizeof target, "\xff\xe0", 2); /* jmp *%rax */
+        for (unsigned i = 0; i < 32; i++)
+            set_trap(&rig, i, code_at(guest_trap));
+        set_trap(&rig, PARA_TRAP_SYSCALL, code_at(guest_syscall));
+        rig_call(&rig, PARA_CALL_PIN, PA(F_L4), 0, 0, 0, 0);
+        go_to_user(&rig, USER_VA, PA(F_L4));
+        looping = rig.engine;
+        rig.impatient = true; /* in the middle of an instruction anything may begin, also an endless loop */
+        rig_go(&rig);
+        looping = NULL;
+        CHECK(rig.status >= 0 || rig.exit.kind == VM_EXIT_DEATH || rig.exit.kind == VM_EXIT_INTERRUPTED);
+        CHECK(accounts_hold(&rig) && host_holds(&rig));
+        rig_end(&rig);
+    }
+    setitimer(ITIMER_REAL, &(struct itimerval){0}, NULL);
+}
+
 static void test_bad_returns(void)
 {
     static const uint64_t roots[] = {0, PA(F_FREE), PA(L1), PA(F_L4) + 8, PA(F_COUNT), UINT64_MAX};
@@ -358,6 +417,22 @@ static void test_bad_returns(void)
         CHECK_EQ_U64(rig.exit.kind, VM_EXIT_DEATH);
         rig_end(&rig);
     }
+}
+
+/* A millisecond from now; the kernel blocks until then, and the handler shuts down with 100. */
+static void test_timer(void)
+{
+    struct rig rig;
+
+    rig_start(&rig);
+    set_trap(&rig, PARA_TRAP_EVENT, code_at(guest_trap));
+    rig_call(&rig, PARA_CALL_SET_TIMER, 1000000, 0, 0, 0, 0);
+    rig_call(&rig, PARA_CALL_BLOCK, 0, 0, 0, 0, 0);
+    rig_go(&rig);
+    CHECK_EQ_U64(rig.status, 100);
+    CHECK_EQ_U64(rig.engine->shared->event_pending, 1 << PARA_PORT_TIMER);
+    CHECK_EQ_U64(rig.engine->shared->masked, 1);
+    rig_end(&rig);
 }
 
 /* ---- at random ---- */
@@ -408,7 +483,8 @@ static uint64_t call_number(void)
     for (;;) {
         uint64_t number = next_random() % 3 ? PARA_CALL_MMU_UPDATE + next_random() % 3 : next_random() % 32;
 
-        if (number != PARA_CALL_IRET && number != PARA_CALL_SHUTDOWN && number != PARA_CALL_SET_STACK)
+        if (number != PARA_CALL_IRET && number != PARA_CALL_SHUTDOWN && number != PARA_CALL_SET_STACK &&
+            number != PARA_CALL_BLOCK)
             return number;
     }
 }
@@ -479,6 +555,8 @@ static const struct vltest tests[] = {
     {"the kernel can't store where it may not", test_stores_of_the_kernel},
     {"no trap frame is written where the kernel couldn't", test_trap_frames},
     {"user code reaches its own pages and no more", test_user_code},
+    {"the gate does no harm, wherever it is entered", test_gate},
+    {"the timer ends a wait by an event", test_timer},
     {"a return to no address space is the end", test_bad_returns},
     {"random calls leave the accounts right", test_random_calls},
 };

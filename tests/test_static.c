@@ -602,6 +602,39 @@ static void test_owner(void)
 
 /* ---- where files are found ---- */
 
+/* Beside `path`, the file of this kernel and build: which others go when it is made again? */
+static void test_stale(const char *path)
+{
+    static const struct {
+        const char *name; /* with the digits of the kernel */
+        bool old, stays;
+    } rows[] = {
+        {"%.16s-0123456789abcdef.translation", false, false},
+        {"0123456789abcdef-%.16s.translation", false, true},
+        {"0123456789abcdee-%.16s.translation", true, false},
+        {"%.16s-0123456789abcdef.translatiox", true, true},
+        {"%.16s.note", true, true},
+    };
+    const char *own = strrchr(path, '/') + 1;
+    char other[ARRAY_SIZE(rows)][4200];
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        int len = snprintf(other[i], sizeof(other[i]), "%.*s", (int)(own - path), path);
+        snprintf(other[i] + len, sizeof(other[i]) - (size_t)len, rows[i].name, own);
+        write_file(other[i], "x", 1, 0600);
+        struct timespec times[2] = {{.tv_nsec = rows[i].old ? 0 : UTIME_NOW}, {.tv_nsec = UTIME_NOW}};
+        CHECK(utimensat(AT_FDCWD, other[i], times, 0) == 0);
+    }
+    struct static_translation t;
+    struct reason why = {""};
+    CHECK(unlink(path) == 0 && store_get(&t, in_folder("kernel"), &why) == 0);
+    translation_close(&t);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        vltest_row("%s", rows[i].name);
+        CHECK_EQ_U64(access(other[i], F_OK) == 0, rows[i].stays);
+    }
+    vltest_row("%s", "");
+}
+
 static void test_store(void)
 {
     struct static_translation t;
@@ -614,6 +647,7 @@ static void test_store(void)
     CHECK(store_get(&t, in_folder("kernel"), &why) == 0 && t.header);
     translation_close(&t);
     CHECK(access(path, R_OK) == 0); /* it was kept */
+    test_stale(path);
 
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     CHECK(pwrite(fd, "x", 1, 200) == 1);

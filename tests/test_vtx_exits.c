@@ -419,6 +419,26 @@ static void test_exit_msrs(void)
     rig_close(&r);
 }
 
+/* An area that can't be is a VMX abort: a number in the region, and the processor stops. */
+static void test_abort(void)
+{
+    static const struct {
+        uint32_t address, count, indicator;
+    } areas[] = {{VMCS_EXIT_MSR_STORE_ADDRESS, VMCS_EXIT_MSR_STORE_COUNT, 1},
+                 {VMCS_EXIT_MSR_LOAD_ADDRESS, VMCS_EXIT_MSR_LOAD_COUNT, 4}};
+    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++) {
+        struct rig r;
+        CHECK_FATAL(rig_open(&r));
+        rig_vmcs(&r, RIG_LONG, true);
+        *(uint32_t *)rig_host(&r, RIG_MSRS) = 0x12345; /* no such register */
+        rig_wr(&r, areas[i].address, RIG_MSRS), rig_wr(&r, areas[i].count, 1);
+        CHECK(vmlaunch(r.vmx) == VMX_ABORTED);
+        CHECK_EQ_U64(((uint32_t *)rig_host(&r, RIG_VMCS))[1], areas[i].indicator);
+        CHECK(vmresume(r.vmx) == VMX_UD);
+        rig_close(&r);
+    }
+}
+
 static const struct vltest tests[] = {
     {"instructions exit with reason, qualification, length and information", test_rows},
     {"and do not, with their control clear", test_rows_without_control},
@@ -434,6 +454,7 @@ static const struct vltest tests[] = {
     {"task switches", test_task_switch},
     {"an exit loads the host's state, and keeps the guest's", test_host_state},
     {"MSRs are stored and loaded at exits", test_exit_msrs},
+    {"VMX aborts", test_abort},
 };
 
 int main(void)

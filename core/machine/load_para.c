@@ -83,6 +83,8 @@ static int put_start(struct load *load, const struct elf *elf, const struct para
     if (!err)
         err = place(load, "the map of page tables", info.table_map_size, &info.table_map);
     if (!err)
+        err = place(load, "the gate's pages", PARA_GATE_PAGES * PAGE_SIZE, &info.gate);
+    if (!err)
         err = put_pvh_info(load, &info.boot_info);
     if (!err)
         err = load_put(load, at, &info, sizeof(info));

@@ -146,6 +146,8 @@ static bool build_engine(struct machine *m, struct reason *why)
                                    .context = m,
                                    .tsc = host_tsc,
                                    .tsc_hz = m->clock.tsc_hz,
+                                   .drive = m->config.drive,
+                                   .drive_readonly = m->config.drive_readonly,
                                    .apic_base_changed = host_apic_base_changed,
                                    .cr8_changed = host_cr8_changed};
     m->engine = m->ops->create(&m->host, why);

@@ -45,6 +45,7 @@ struct tlb_entry {
 struct tlb_span {
     uint64_t low, size;
     uintptr_t addend;     /* as in struct tlb_entry */
+    uintptr_t host;       /* where `low` is */
     const uint8_t *guard; /* of the frame that `low` is mapped to */
 };
 

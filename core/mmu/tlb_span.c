@@ -106,6 +106,7 @@ unsigned tlb_span_grow(struct tlb *tlb, const struct paging *paging, const struc
     *span = (struct tlb_span){.low = low,
                               .size = size,
                               .addend = (uintptr_t)ram_at(ram, gpa(frame), PAGE_SIZE) - low,
+                              .host = (uintptr_t)ram_at(ram, gpa(frame), PAGE_SIZE),
                               .guard = tlb->guard + (frame >> PAGE_SHIFT)};
     tlb->span_local = s.local;
     for (uint64_t i = 0; i <= below + above; i++)

@@ -7,6 +7,8 @@
  */
 #include "para/direct.h"
 
+#include <string.h>
+
 typedef int64_t call_fn(struct engine *e, const uint64_t *args);
 
 static int64_t call_version(struct engine *e, const uint64_t *args)
@@ -17,13 +19,21 @@ static int64_t call_version(struct engine *e, const uint64_t *args)
 
 static int64_t call_features(struct engine *e, const uint64_t *args)
 {
-    (void)e, (void)args;
-    return PARA_FEATURE_BATCH;
+    (void)args;
+    return e->features;
 }
 
 static int64_t call_flush(struct engine *e, const uint64_t *args)
 {
     (void)e, (void)args;
+    return 0;
+}
+
+/* peer_end has fetched it, if it was to be fetched. */
+static int64_t call_fpu(struct engine *e, const uint64_t *args)
+{
+    (void)args;
+    e->shared->fpu_elsewhere = 0;
     return 0;
 }
 
@@ -37,21 +47,21 @@ static int64_t call_set_cr3(struct engine *e, const uint64_t *args)
 
 static int64_t call_set_traps(struct engine *e, const uint64_t *args)
 {
-    const struct para_trap *list;
+    const uint8_t *list;
     uint64_t count = args[1];
 
     if (count > PARA_LIST_MAX)
         return -PARA_EINVAL;
-    list = guest_at(e, args[0], count * sizeof *list, false);
+    list = guest_at(e, args[0], count * sizeof(struct para_trap), false);
     if (!list && count)
         return -PARA_EFAULT;
     for (uint64_t i = 0; i < count; i++) {
-        const volatile struct para_trap *trap = &list[i]; /* the guest's: each word is read once */
-        uint64_t vector = trap->vector, handler = trap->handler;
+        struct para_trap trap; /* copied once: the list is the guest's, and need not be aligned */
 
-        if (vector >= PARA_TRAPS || (handler && handler - PARA_WINDOW >= e->host->ram->size))
+        memcpy(&trap, list + i * sizeof trap, sizeof trap);
+        if (trap.vector >= PARA_TRAPS || (trap.handler && trap.handler - PARA_WINDOW >= e->host->ram->size))
             return -PARA_EINVAL;
-        e->handler[vector] = handler;
+        e->handler[trap.vector] = trap.handler;
     }
     return 0;
 }
@@ -63,9 +73,18 @@ static int64_t call_set_stack(struct engine *e, const uint64_t *args)
 }
 
 static call_fn *const at_once[PARA_CALL_COUNT] = {
-    [PARA_CALL_VERSION] = call_version, [PARA_CALL_FEATURES] = call_features,   [PARA_CALL_MMU_UPDATE] = update_list,
-    [PARA_CALL_PIN] = update_pin,       [PARA_CALL_UNPIN] = update_unpin,       [PARA_CALL_FLUSH] = call_flush,
-    [PARA_CALL_SET_CR3] = call_set_cr3, [PARA_CALL_SET_TRAPS] = call_set_traps, [PARA_CALL_SET_STACK] = call_set_stack,
+    [PARA_CALL_VERSION] = call_version,
+    [PARA_CALL_FEATURES] = call_features,
+    [PARA_CALL_MMU_UPDATE] = update_list,
+    [PARA_CALL_PIN] = update_pin,
+    [PARA_CALL_UNPIN] = update_unpin,
+    [PARA_CALL_FLUSH] = call_flush,
+    [PARA_CALL_SET_CR3] = call_set_cr3,
+    [PARA_CALL_SET_TRAPS] = call_set_traps,
+    [PARA_CALL_SET_STACK] = call_set_stack,
+    [PARA_CALL_GRANT] = grant_call,
+    [PARA_CALL_FPU] = call_fpu,
+    [PARA_CALL_SET_TIMER] = timer_set,
 };
 
 static int64_t call_multicall(struct engine *e, const uint64_t *args)
@@ -78,18 +97,19 @@ static int64_t call_multicall(struct engine *e, const uint64_t *args)
         return -PARA_EFAULT;
     for (uint64_t i = 0; i < count; i++) {
         uint64_t at = args[0] + i * sizeof(struct para_multicall);
-        struct para_multicall *slot = guest_at(e, at, sizeof *slot, true), call;
+        struct para_multicall call;
+        void *slot = guest_at(e, at, sizeof call, true);
 
         if (!slot) /* an entry of the list has made a page table of the list's page */
             return -PARA_EFAULT;
-        call = *slot;
+        memcpy(&call, slot, sizeof call);
         COUNT_AVOIDED(e->host->stats, VMCALL);
         call.result =
             call.call < PARA_CALL_COUNT && at_once[call.call] ? at_once[call.call](e, call.args) : -PARA_EINVAL;
-        slot = guest_at(e, at, sizeof *slot, true);
+        slot = guest_at(e, at, sizeof call, true);
         if (!slot)
             return -PARA_EFAULT;
-        slot->result = call.result;
+        memcpy(slot, &call, sizeof call);
     }
     return 0;
 }
@@ -104,10 +124,17 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     case PARA_CALL_IO_STRING: result = io_string(e, args, exit); break;
     case PARA_CALL_CONSOLE: result = io_console(e, args, exit); break;
     case PARA_CALL_SHUTDOWN: result = io_shutdown(e, args, exit); break;
+    case PARA_CALL_EVENT: /* having waited, the machine looks after its devices, too */
+        *exit = (struct vm_exit){.kind = VM_EXIT_INTERRUPTED};
+        result = block_event(e, args);
+        if (args[0] != PARA_EVENT_POLL)
+            return result;
+        break;
     case PARA_CALL_BLOCK:
         e->shared->masked = 0;
         COUNT_TAKEN(e->host->stats, HLT);
-        *exit = (struct vm_exit){.kind = VM_EXIT_HLT};
+        *exit = (struct vm_exit){.kind = e->timer_at ? VM_EXIT_INTERRUPTED : VM_EXIT_HLT};
+        timer_wait(e);
         result = 0;
         break;
     case PARA_CALL_UNMASK: e->shared->masked = 0; __attribute__((fallthrough));
@@ -121,6 +148,21 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     return result;
 }
 
+/* Calls that need user code to stand still, or its state. */
+static bool changes_user(uint64_t number)
+{
+    switch (number) {
+    case PARA_CALL_IRET:
+    case PARA_CALL_FPU:
+    case PARA_CALL_MULTICALL:
+    case PARA_CALL_MMU_UPDATE:
+    case PARA_CALL_PIN:
+    case PARA_CALL_UNPIN:
+    case PARA_CALL_GRANT: return true;
+    default: return false;
+    }
+}
+
 bool calls_enter(struct engine *e, struct vm_exit *exit)
 {
     struct world_regs *regs = &e->kernel;
@@ -129,6 +171,8 @@ bool calls_enter(struct engine *e, struct vm_exit *exit)
                               regs->gpr[R10], regs->gpr[R8],  regs->gpr[R9]};
     bool asked = false;
 
+    if (e->peer && changes_user(number))
+        peer_end(e, NULL);
     if (number == PARA_CALL_IRET) {
         trap_iret(e);
         return false;

@@ -13,11 +13,16 @@
  *   calls.c    hypercalls, found by number; io.c those that the machine answers
  *   frames.c   what each frame of memory is: page or page table, counted
  *   update.c   page-table entries: validated, written, and mirrored in the spaces
+ *   timer.c    the one-shot timer
+ *   grant.c    pages that a driver domain may use; block.c and backend.c the disk in one
+ *   gate.c     hand-over between kernel and user without an exit; peer.c when; patch.c makes system calls use it
  *   guest.c    access to what a guest's pointers point to
  */
 #ifndef VIRTLAB_PARA_DIRECT_H
 #define VIRTLAB_PARA_DIRECT_H
 
+#include <stdatomic.h>
+#include <time.h>
 #include <virtlab/engine.h>
 #include <virtlab/para.h>
 
@@ -38,6 +43,13 @@ struct frame {
     uint32_t writable; /* of a page: entries that map it writable, and grants: then it can't become a table */
 };
 #define NO_PARENT UINT32_MAX
+
+/* A page that a driver domain may be given, or take, the contents of. */
+struct grant {
+    bool used, read_only;
+    uint32_t frame;
+    uint32_t busy; /* requests on their way */
+};
 
 /* What the machine was asked and has not answered yet. */
 enum question { ASKED_NOTHING, ASKED_OUT, ASKED_IN, ASKED_STRING_IN };
@@ -62,11 +74,26 @@ struct engine {
     struct pending_event event; /* to be delivered by the next run */
     bool window_wanted;
     bool kernel_mapped; /* the kernel's space holds the window */
-    bool halted;
-
     enum question asked;
     uint8_t io_data[VM_IO_MAX];
     uint64_t io_buffer, io_size; /* ASKED_STRING_IN: where the data goes */
+
+    unsigned features; /* PARA_FEATURE_... */
+    struct grant grant[PARA_GRANTS_MAX];
+    struct disk *disk;      /* NULL: none, or not bound yet */
+    atomic_bool kicked;     /* somebody wants run() to come back */
+    struct para_time clock; /* as it stands in the shared page, where the guest can change it */
+    uint64_t timer_at;      /* TSC at which the timer's event is due; 0: never */
+    timer_t timer;          /* kicks the guest at that time */
+    bool timer_made;
+
+    /* Hand-over without the hypervisor (gate.c, peer.c). */
+    struct gate_page *gate_in, *gate_out;
+    struct world_space *peer; /* runs beside the kernel's space; then in_user says who is to go on */
+    bool peer_hopeful;        /* the last time user code was left by a gate */
+    unsigned peer_skip, peer_backoff;
+    uint32_t peer_first;   /* gate_in->number when it began */
+    struct shadow *shadow; /* of code pages with rewritten system calls (patch.c) */
 
     struct reason death; /* empty: alive */
 };
@@ -103,7 +130,50 @@ void entry_put(struct engine *e, unsigned level, uint64_t value);
 /* The rights with which the kernel may see a frame in the window: PROT_... */
 int frame_window_rights(const struct engine *e, uint64_t frame);
 
+/* grant.c */
+int64_t grant_call(struct engine *e, const uint64_t *args);
+/* The grant of this reference, or NULL. */
+struct grant *grant_find(struct engine *e, uint64_t reference);
+
+/* block.c: the disk's ring, between the guest and the driver domain (backend.h). */
+int64_t block_event(struct engine *e, const uint64_t *args); /* PARA_CALL_EVENT */
+void block_poll(struct engine *e);                           /* takes what the driver domain has done */
+void block_destroy(struct engine *e);
+struct backend *block_backend(struct engine *e); /* for tests: NULL without a disk */
+
+/* peer.c */
+void peer_create(struct engine *e); /* at the start of day */
+bool peer_begin(struct engine *e);  /* user code is to run: beside the kernel, waiting? */
+/* The kernel's space was left: who is to go on, and is there a call on its way? */
+void peer_look(struct engine *e, const struct world_exit *exit);
+/*
+ * User code is fetched back, by a kick unless it has given up: then e->user is its state, or, while the kernel is at
+ * work, shared->fpu. What else it has left for is in *exit, if that isn't NULL; else it will do it again.
+ */
+void peer_end(struct engine *e, struct world_exit *exit);
+bool gate_fault(struct engine *e, uint64_t address); /* the gate's pages are mapped on demand */
+
+/* patch.c */
+void patch_call(struct engine *e);                            /* user code has made a system call by an exit */
+uint64_t patch_frame(const struct engine *e, uint64_t frame); /* the shadow to execute in place of a frame, or itself */
+bool patch_has(const struct engine *e, uint64_t frame);
+void patch_drop(struct engine *e, uint64_t frame);    /* its code is going to change */
+bool patch_fault(struct engine *e, uint64_t address); /* the trampolines are mapped on demand */
+void patch_give_way(struct engine *e,
+                    uint64_t va);        /* the guest maps something: if need be, nothing is rewritten any more */
+bool patch_breakpoint(struct engine *e); /* #BP at a rewritten site: restored, and RIP set */
+
+/* timer.c */
+int64_t timer_set(struct engine *e, const uint64_t *args); /* PARA_CALL_SET_TIMER */
+void timer_poll(struct engine *e);                         /* sets the event's bit when it is time */
+void timer_wait(struct engine *e);                         /* sleeps until then, or a kick */
+void timer_destroy(struct engine *e);
+
 /* update.c */
+int update_map_page(struct engine *e, struct world_space *space, uint64_t va); /* as the tables say */
+void update_empty_spaces(struct engine *e);
+/* The frame that user code executes at `va` without being able to write it; false if there is none. */
+bool update_code_frame(const struct engine *e, uint64_t va, uint64_t *frame);
 int64_t update_list(struct engine *e, const uint64_t *args);
 int64_t update_pin(struct engine *e, const uint64_t *args);
 int64_t update_unpin(struct engine *e, const uint64_t *args);

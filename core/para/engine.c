@@ -5,10 +5,13 @@
  * Read direct.h first, then run.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <x86intrin.h>
 
 #define SPACES 64 /* processes' address spaces kept at a time */
 
@@ -21,7 +24,10 @@ static void destroy(struct engine *e)
 {
     if (!e)
         return;
+    timer_destroy(e);
+    block_destroy(e);
     world_destroy(e->pool);
+    free(e->shadow);
     free(e->frame);
     free(e);
 }
@@ -37,6 +43,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         return NULL;
     }
     e->host = host;
+    e->features = PARA_FEATURE_BATCH | PARA_FEATURE_ASYNC;
     e->pool = world_create(&options, why);
     if (!e->pool || frames_create(e, why)) {
         destroy(e);
@@ -79,6 +86,7 @@ static int read_start_info(struct engine *e, uint64_t at, struct reason *why)
         return fail(why, EINVAL, "para/direct: runs paravirtual kernels only (kernel-pv.elf), and this is none");
     e->info = *info;
     if (!good_page(e, info->shared) || !good_page(e, info->hypercall_page) || !good_page(e, info->table_map) ||
+        !good_page(e, info->gate) || !ram_at(ram, gpa(info->gate), PARA_GATE_PAGES * PAGE_SIZE) ||
         info->table_map_size < e->frames / 8 || !ram_at(ram, gpa(info->table_map), info->table_map_size))
         return fail(why, EINVAL, "para/direct: the start info at 0x%llx names impossible pages",
                     (unsigned long long)at);
@@ -91,6 +99,21 @@ static void claim(struct engine *e, uint64_t at, uint64_t size)
 {
     for (uint64_t frame = at >> PAGE_SHIFT; frame <= (at + size - 1) >> PAGE_SHIFT; frame++)
         e->frame[frame].type = FRAME_HYPERVISOR;
+}
+
+/* The host's TSC is the guest's, so one record, made at the start, is true for good. */
+static void set_time(struct engine *e)
+{
+    struct para_time *record = &e->shared->time;
+    unsigned __int128 ns = (unsigned __int128)1000000000 << 32;
+
+    record->version = 1;
+    record->shift = 32;
+    record->mul = e->host->tsc_hz ? (uint64_t)(ns / e->host->tsc_hz) : 0;
+    record->tsc = __rdtsc();
+    record->seconds = (uint64_t)time(NULL);
+    e->clock = *record;
+    __atomic_store_n(&record->version, 2, __ATOMIC_RELEASE);
 }
 
 /* The start of day (core/machine/load_para.c has put it into RAM): the only state that can be loaded from outside. */
@@ -109,12 +132,15 @@ static int set_state(struct engine *e, const struct cpu_state *state, struct rea
     claim(e, e->info.shared, PAGE_SIZE);
     claim(e, e->info.hypercall_page, PAGE_SIZE);
     claim(e, e->info.table_map, e->info.table_map_size);
+    claim(e, e->info.gate, PARA_GATE_PAGES * PAGE_SIZE);
+    peer_create(e);
     memcpy(e->shared->fpu, &fcw, sizeof fcw);
     memcpy(e->shared->fpu + 24, &mxcsr, sizeof mxcsr);
     memcpy(e->shared->fpu + 28, &mxcsr_mask, sizeof mxcsr_mask);
     memcpy(e->user.xsave, e->shared->fpu, sizeof e->user.fxsave);
     memcpy(e->kernel.xsave, e->shared->fpu, sizeof e->kernel.fxsave);
     e->shared->masked = 1;
+    set_time(e);
     memcpy(e->kernel.gpr, state->gpr, sizeof e->kernel.gpr);
     e->kernel.rip = state->rip;
     e->kernel.rflags = FLAG_ONE;
@@ -159,6 +185,7 @@ static void request_window(struct engine *e, bool wanted)
 
 static void kick(struct engine *e)
 {
+    atomic_store(&e->kicked, true);
     world_kick(e->pool);
 }
 
@@ -173,7 +200,7 @@ const struct engine_ops para_direct = {
     .name = "para/direct",
     .technique = "para",
     .text = "paravirtualization: the guest's kernel runs on the CPU as it is, and asks for the rest",
-    .capabilities = ENGINE_PARAVIRTUAL,
+    .capabilities = ENGINE_PARAVIRTUAL | ENGINE_CORES,
     .counters = COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(TRUE_FAULTS) |
                 COUNTER_BIT(PT_WRITES) | COUNTER_BIT(HYPERCALLS) | COUNTER_BIT(HYPERCALL_ENTRIES) |
                 COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS),

@@ -13,6 +13,7 @@
  * Next: update.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,8 +32,10 @@ int frame_window_rights(const struct engine *e, uint64_t frame)
         return PROT_READ | PROT_WRITE;
     if (frame == e->info.hypercall_page >> PAGE_SHIFT)
         return PROT_READ | PROT_EXEC;
-    if (e->frame[frame].type != FRAME_PAGE)
-        return PROT_READ;
+    if (frame == (e->info.gate + GATE_IN_AT) >> PAGE_SHIFT)
+        return PROT_READ | PROT_WRITE;
+    if (e->frame[frame].type != FRAME_PAGE || patch_has(e, frame))
+        return PROT_READ | (frame < e->info.image_end >> PAGE_SHIFT ? PROT_EXEC : 0);
     return PROT_READ | PROT_WRITE | (frame < e->info.image_end >> PAGE_SHIFT ? PROT_EXEC : 0);
 }
 
@@ -85,6 +88,7 @@ int entry_get(struct engine *e, unsigned level, uint64_t value, uint32_t table, 
         return -PARA_EPERM;
     if (e->frame[frame].writable == UINT32_MAX)
         return -PARA_EBUSY;
+    patch_drop(e, frame);
     e->frame[frame].writable++;
     return 0;
 }
@@ -110,6 +114,7 @@ static int promote(struct engine *e, uint64_t frame, unsigned level)
 
     if (e->frame[frame].writable)
         return -PARA_EBUSY;
+    patch_drop(e, frame);
     set_type(e, frame, (enum frame_type)level);
     for (i = 0; i < ENTRIES && !err; i++) {
         if (table[i])

@@ -8,10 +8,14 @@
  * Next: traps.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+
+#define ERROR_IDT    2 /* in an error code: its index is a vector */
+#define INT_80_ERROR (0x80 * 8 + ERROR_IDT)
 
 void direct_die(struct engine *e, const char *format, ...)
 {
@@ -43,47 +47,76 @@ static void deliver_exception(struct engine *e, unsigned vector, uint32_t error,
     trap_deliver(e, vector, has_error(vector), error);
 }
 
-/* A selector of the host's in an error code means nothing to the guest. */
+/* A selector of the host's in an error code means nothing to the guest; an INT's number does (SDM 3, 6.13). */
 static uint32_t guests_error(const struct world_exit *exit)
 {
-    return exit->vector == VEC_PF ? exit->error : 0;
+    return exit->vector == VEC_PF || exit->error & ERROR_IDT ? exit->error : 0;
 }
 
-static void user_exception(struct engine *e, const struct world_exit *exit)
+static void user_page_fault(struct engine *e, const struct world_exit *exit)
 {
-    uint32_t error = guests_error(exit);
+    uint32_t error = exit->error;
 
-    if (exit->vector == VEC_PF && exit->address < LOWER_HALF && exit->address >= PARA_USER_MIN) {
-        if (update_fault(e, exit->address, &error)) {
-            COUNT(e->host->stats, HIDDEN_FAULTS);
-            COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
-            return;
-        }
-    } else if (exit->vector == VEC_PF) {
-        /* Nothing of the guest's can be mapped there, whatever its tables say: no kernel could help that access. */
-        error = (error & (PF_WRITE | PF_FETCH)) | PF_USER | PF_PRESENT;
-        if (exit->address >= LOWER_HALF) {
-            deliver_exception(e, VEC_GP, 0, 0);
-            return;
-        }
+    if (gate_fault(e, exit->address) || (error & PF_FETCH && patch_fault(e, exit->address)))
+        return;
+    if (update_fault(e, exit->address, &error)) {
+        COUNT(e->host->stats, HIDDEN_FAULTS);
+        COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
+        return;
     }
-    deliver_exception(e, exit->vector, error, exit->address);
+    /* The host maps nothing in the first pages: when the tables do, no kernel could help that access. */
+    if (exit->address < PARA_USER_MIN && error & PF_PRESENT)
+        deliver_exception(e, VEC_GP, 0, 0);
+    else
+        deliver_exception(e, VEC_PF, error, exit->address);
+}
+
+/* The gate's HLT: a system call that nobody waited for on the other side. */
+static bool at_plain_gate(const struct engine *e, const struct world_exit *exit)
+{
+    return exit->kind == WORLD_EXIT_EXCEPTION && exit->vector == VEC_GP &&
+           e->user.rip == GATE_VA + (uint64_t)(gate_plain - gate_user);
 }
 
 static void user_exit(struct engine *e, const struct world_exit *exit)
 {
-    if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF)
+    bool call = exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF;
+
+    e->peer_hopeful = false;
+    if (at_plain_gate(e, exit)) {
+        e->peer_hopeful = true;
+        e->user.rip = e->user.gpr[RCX];
         trap_syscall(e);
-    else if (exit->kind == WORLD_EXIT_SYSCALL)
-        deliver_exception(e, VEC_GP, 0, 0); /* a gate that this machine hasn't */
-    else
-        user_exception(e, exit);
+    } else if (call) {
+        patch_call(e);
+        trap_syscall(e);
+    } else if (exit->kind == WORLD_EXIT_SYSCALL) { /* a gate that this machine hasn't */
+        e->user.rip -= 2;
+        deliver_exception(e, VEC_GP, INT_80_ERROR, 0);
+    } else if (exit->vector == VEC_PF) {
+        user_page_fault(e, exit);
+    } else if (exit->vector != VEC_BP || !patch_breakpoint(e)) {
+        deliver_exception(e, exit->vector, guests_error(exit), 0);
+    }
+}
+
+/* A page whose system calls are rewritten is read-only to the kernel, until it wants to write it. */
+static bool kernel_writes_code(struct engine *e, const struct world_exit *exit)
+{
+    uint64_t frame = (exit->address - PARA_WINDOW) >> PAGE_SHIFT;
+
+    if (exit->vector != VEC_PF || frame >= e->frames || !patch_has(e, frame))
+        return false;
+    patch_drop(e, frame);
+    return true;
 }
 
 static bool kernel_exit(struct engine *e, const struct world_exit *exit, struct vm_exit *out)
 {
     if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL)
         return calls_enter(e, out);
+    if (exit->kind == WORLD_EXIT_EXCEPTION && kernel_writes_code(e, exit))
+        return false;
     deliver_exception(e, exit->kind == WORLD_EXIT_SYSCALL ? VEC_GP : exit->vector, guests_error(exit), exit->address);
     return false;
 }
@@ -93,7 +126,7 @@ static bool step(struct engine *e, struct vm_exit *out)
 {
     struct reason why = {""};
     struct world_exit exit;
-    bool user = e->in_user;
+    bool user = e->in_user && !e->peer && !peer_begin(e);
     struct world_space *space = user ? update_user_space(e, &why) : update_kernel_space(e, &why);
     int err = space ? world_run(space, user ? &e->user : &e->kernel, &exit, &why) : -EIO;
 
@@ -107,6 +140,8 @@ static bool step(struct engine *e, struct vm_exit *out)
         direct_die(e, "%s", why.text);
         return false;
     }
+    if (e->peer)
+        peer_look(e, &exit);
     if (exit.kind == WORLD_EXIT_LOST_PAGE) {
         out->kind = VM_EXIT_ERROR;
         fail(&out->why, ENOMEM, "para/direct: the host has no memory left for guest RAM");
@@ -116,6 +151,12 @@ static bool step(struct engine *e, struct vm_exit *out)
         COUNT_TAKEN(e->host->stats, INTERRUPTED);
         out->kind = VM_EXIT_INTERRUPTED;
         return true;
+    }
+    if (e->peer && e->in_user) { /* the kernel's thread waits for user code no longer */
+        peer_end(e, &exit);
+        if (exit.kind == WORLD_EXIT_KICKED || e->death.text[0])
+            return false;
+        user = true;
     }
     if (!user)
         return kernel_exit(e, &exit, out);
@@ -137,9 +178,31 @@ static void deliver_pending(struct engine *e)
     if (!e->event.valid)
         return;
     e->event.valid = false;
+    if (e->peer && e->in_user)
+        peer_end(e, NULL);
     COUNT(e->host->stats, INTERRUPTS);
     COUNT_TAKEN(e->host->stats, EXTERNAL_INTERRUPT);
     trap_deliver(e, e->event.vector, false, 0);
+}
+
+/* Event channels come like an interrupt. */
+static void deliver_events(struct engine *e)
+{
+    struct para_shared *shared = e->shared;
+
+    timer_poll(e);
+    if (e->disk)
+        block_poll(e);
+    if (!e->handler[PARA_TRAP_EVENT] || !(shared->event_pending & ~shared->event_mask))
+        return;
+    if (direct_can_inject(e)) {
+        if (e->peer && e->in_user)
+            peer_end(e, NULL);
+        COUNT(e->host->stats, INTERRUPTS);
+        trap_deliver(e, PARA_TRAP_EVENT, false, 0);
+    } else {
+        shared->pending = 1;
+    }
 }
 
 void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
@@ -149,12 +212,15 @@ void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
     (void)budget;
     if (!e->started)
         direct_die(e, "para/direct: nothing is loaded");
+    atomic_store(&e->kicked, false);
     io_answered(e, exit);
     exit->why = (struct reason){""};
     if (!e->death.text[0])
         deliver_pending(e);
-    while (!ready && !e->death.text[0])
+    while (!ready && !e->death.text[0]) {
+        deliver_events(e);
         ready = window_opens(e, exit) || step(e, exit);
+    }
     if (!ready) {
         exit->kind = VM_EXIT_DEATH;
         exit->why = e->death;

@@ -30,6 +30,7 @@ static void leave_user(struct engine *e)
     struct para_shared *shared = e->shared;
 
     memcpy(shared->fpu, e->user.xsave, fpu_used(e->user.xsave));
+    shared->fpu_written = shared->fpu_elsewhere = 0;
     shared->fs_base = e->user.fs_base;
     shared->gs_base = e->user.gs_base;
     memcpy(e->kernel.gpr, e->user.gpr, sizeof e->kernel.gpr);
@@ -52,13 +53,19 @@ bool direct_can_inject(struct engine *e)
     return !e->event.valid && (e->in_user || !e->shared->masked);
 }
 
+/* Faults are delivered with RF set (SDM 3, 18.3.1.1), traps and interrupts without. */
+static bool is_fault(unsigned vector)
+{
+    return vector < 32 && vector != VEC_DB && vector != VEC_NMI && vector != VEC_BP && vector != VEC_OF;
+}
+
 void trap_deliver(struct engine *e, unsigned vector, bool has_error, uint32_t error)
 {
     bool from_user = e->in_user;
     struct world_regs *from = from_user ? &e->user : &e->kernel;
     uint64_t top = from_user ? e->shared->kernel_stack : from->gpr[RSP];
     bool interrupts = from_user || !e->shared->masked;
-    uint64_t flags = from->rflags | (interrupts ? FLAG_IF : 0);
+    uint64_t flags = from->rflags | (interrupts ? FLAG_IF : 0) | (is_fault(vector) ? FLAG_RF : 0);
     const uint64_t frame[] = {error, from->rip,      from_user ? PARA_USER_CS : PARA_KERNEL_CS,
                               flags, from->gpr[RSP], from_user ? PARA_USER_SS : PARA_KERNEL_SS};
     size_t skip = has_error ? 0 : 1, size = sizeof frame - skip * sizeof frame[0];

@@ -12,6 +12,7 @@
  */
 #include "para/direct.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #define AROUND 16 /* pages mapped with the one that was touched; a power of two */
@@ -71,6 +72,9 @@ static int mirror(struct engine *e, struct world_space *space, uint64_t va, uint
     if (!prot)
         return world_unmap(space, gva(va), PAGE_SIZE, &unused);
     COUNT(e->host->stats, SHADOW_FILLS);
+    patch_give_way(e, va);
+    if ((prot & (PROT_WRITE | PROT_EXEC)) == PROT_EXEC)
+        entry = patch_frame(e, (entry & PTE_ADDRESS) >> PAGE_SHIFT) << PAGE_SHIFT;
     return world_map(space, gva(va), entry & PTE_ADDRESS, PAGE_SIZE, prot, WORLD_POPULATE, &unused);
 }
 
@@ -97,7 +101,7 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     uint64_t entry;
 
     *error &= ~(PF_PRESENT | PF_RSVD);
-    *error |= PF_USER;
+    *error |= PF_USER | (address - PARA_WINDOW < e->host->ram->size ? PF_PRESENT : 0);
     if (address >= PARA_WINDOW || !walk(e, e->cr3, address, &above))
         return false;
     entry = *entry_at(e, above.l1, slot_of(address, 1));
@@ -107,6 +111,27 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     if (!(user_rights(above.rights, entry) & need) || !space)
         return false;
     return map_around(e, space, address, &above) == 0;
+}
+
+int update_map_page(struct engine *e, struct world_space *space, uint64_t va)
+{
+    struct walk above;
+
+    if (!walk(e, e->cr3, va, &above))
+        return 0;
+    return mirror(e, space, va & PAGE_MASK, above.rights, *entry_at(e, above.l1, slot_of(va, 1)));
+}
+
+bool update_code_frame(const struct engine *e, uint64_t va, uint64_t *frame)
+{
+    struct walk above;
+    uint64_t entry;
+
+    if (va >= PARA_WINDOW || !walk(e, e->cr3, va, &above))
+        return false;
+    entry = *entry_at(e, above.l1, slot_of(va, 1));
+    *frame = (entry & PTE_ADDRESS) >> PAGE_SHIFT;
+    return (user_rights(above.rights, entry) & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC;
 }
 
 /* ---- from an entry to its address ---- */
@@ -127,7 +152,7 @@ static bool locate(const struct engine *e, uint64_t table, uint64_t *cr3, uint64
     return true;
 }
 
-static void empty_all_spaces(struct engine *e)
+void update_empty_spaces(struct engine *e)
 {
     for (uint64_t frame = 0; frame < e->frames; frame++) {
         struct world_space *space =
@@ -150,7 +175,7 @@ static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t bef
         return;
     if (!locate(e, table, &cr3, &va)) {
         if (before & PTE_P)
-            empty_all_spaces(e);
+            update_empty_spaces(e);
         return;
     }
     va += slot * span;
@@ -194,17 +219,20 @@ static int update_entry(struct engine *e, uint64_t at, uint64_t value)
 int64_t update_list(struct engine *e, const uint64_t *args)
 {
     uint64_t count = args[1];
-    const struct para_mmu_update *list;
+    const uint8_t *list;
 
     if (count > PARA_LIST_MAX)
         return -PARA_EINVAL;
-    list = guest_at(e, args[0], count * sizeof *list, false);
+    list = guest_at(e, args[0], count * sizeof(struct para_mmu_update), false);
     if (!list && count)
         return -PARA_EFAULT;
     e->shared->done = 0;
     for (uint64_t i = 0; i < count; i++) {
-        const volatile struct para_mmu_update *update = &list[i]; /* the guest's: each word is read once */
-        int err = update_entry(e, update->entry, update->value);
+        struct para_mmu_update update; /* copied once: the list is the guest's, and need not be aligned */
+        int err;
+
+        memcpy(&update, list + i * sizeof update, sizeof update);
+        err = update_entry(e, update.entry, update.value);
 
         COUNT(e->host->stats, HYPERCALL_ENTRIES);
         COUNT(e->host->stats, PT_WRITES);

@@ -47,6 +47,8 @@ static bool join(struct world_command *last, const struct world_command *next)
 
 static int queue(struct world_space *space, struct world_command command, struct reason *why)
 {
+    if (space->entered)
+        return fail(why, EBUSY, "world: the space is in use");
     int err = space->lost ? fail(why, EIO, "world: the space is lost") : handover_stop(space, why);
 
     if (err)

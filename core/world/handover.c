@@ -161,7 +161,7 @@ void handover_kick(struct world_space *space)
         syscall(SYS_pidfd_send_signal, space->pidfd, SIGNAL_KICK, NULL, 0);
 }
 
-int handover_run(struct world_space *space, struct reason *why)
+int handover_enter(struct world_space *space, struct reason *why)
 {
     struct world_pool *pool = space->pool;
     struct world_control *control = space->control;
@@ -186,12 +186,19 @@ int handover_run(struct world_space *space, struct reason *why)
     if (sleeps)
         futex(&control->run, FUTEX_WAKE, 1, 0, NULL, 0);
     space->stopped = space->moved = false;
+    return 0;
+}
+
+int handover_wait(struct world_space *space, struct reason *why)
+{
+    struct world_pool *pool = space->pool;
+    int err;
 
     atomic_store(&pool->running, space);
     if (atomic_load(&pool->kicked))
         handover_kick(space);
-    err = wait_for(space, &space->report->turn, space->entry, &control->run, spins(space) ? &pool->vmm : &pool->none,
-                   why);
+    err = wait_for(space, &space->report->turn, space->entry, &space->control->run,
+                   spins(space) ? &pool->vmm : &pool->none, why);
     atomic_store(&pool->running, NULL);
     return err;
 }
@@ -258,6 +265,15 @@ int handover_stop(struct world_space *space, struct reason *why)
     }
     space->stopped = true;
     return 0;
+}
+
+/* It sees the roll call, answers, and looks at its patience anew. The answer counts for nothing: see handover_stop. */
+void handover_rest(struct world_space *space)
+{
+    if (space->lost || space->report->sleeps)
+        return;
+    space->control->guest_spin = 0;
+    store(&space->control->roll_call, space->control->roll_call + 1);
 }
 
 int handover_commands(struct world_space *space, struct reason *why)

@@ -32,6 +32,7 @@ struct world_space {
     uint32_t map_number; /* number of the last command list */
     unsigned queued;     /* commands not handed over yet */
     bool stopped;        /* the guest thread is known to run no guest code (handover_stop) */
+    bool entered;        /* between world_begin and world_end */
     bool moved;          /* ... and sleeps on control.parked */
 
     atomic_uint kick_sent; /* 1: a kick is on its way */
@@ -70,6 +71,7 @@ struct world_pool {
     uint32_t map_spin; /* the mapping thread's with the VMM: 0 but for a measurement */
     bool measuring;    /* costs.c wants the mapping thread on another core */
 
+    struct world_space *awake;   /* the last one that was run whose guest thread spins, if it still exists */
     struct world_space *current; /* the last one that was run: the only one that may not be stopped */
     struct world_space *spaces[WORLD_SPACES_MAX];
 
@@ -100,10 +102,13 @@ int space_check(struct world_space *space, struct reason *why);
 int space_lost(struct world_space *space, struct reason *why, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* handover.c */
-int handover_run(struct world_space *space, struct reason *why);      /* one entry, from registers to report */
+int handover_enter(struct world_space *space, struct reason *why);    /* lets the guest thread make one entry */
+int handover_wait(struct world_space *space, struct reason *why);     /* until it has come back */
 int handover_stop(struct world_space *space, struct reason *why);     /* make sure that no guest code runs */
 int handover_commands(struct world_space *space, struct reason *why); /* the queued list, from first to last */
 int handover_started(struct world_space *space, struct reason *why);  /* a new process: wait for its two threads */
+/* Another guest thread is to have this one's core: a thread that stands still may sleep at once. */
+void handover_rest(struct world_space *space);
 void handover_kick(struct world_space *space);
 
 /* place.c: puts the process' threads on the right cores, if the VMM has moved. */

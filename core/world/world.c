@@ -149,6 +149,8 @@ static void remove_space(struct world_pool *pool, unsigned slot)
 {
     if (pool->current == pool->spaces[slot])
         pool->current = NULL;
+    if (pool->awake == pool->spaces[slot])
+        pool->awake = NULL;
     space_destroy(pool->spaces[slot]);
     pool->spaces[slot] = NULL;
 }
@@ -245,9 +247,26 @@ int world_space_pid(const struct world_space *space)
     return space->pid;
 }
 
+bool world_spins(const struct world_pool *pool)
+{
+    return pool->costs.spin && !pool->crowd.crowded;
+}
+
 const struct world_costs *world_costs(const struct world_pool *pool)
 {
     return &pool->costs;
+}
+
+/* Two threads that spin on one core: the one that is to go on would wait for the other's patience to end. */
+static void make_room(struct world_space *space)
+{
+    struct world_pool *pool = space->pool;
+
+    if (!spins(space))
+        return;
+    if (pool->awake && pool->awake != space)
+        handover_rest(pool->awake);
+    pool->awake = space;
 }
 
 int run_unchecked(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
@@ -255,7 +274,8 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
     struct world_pool *pool = space->pool;
     int err = world_flush(space, why);
 
-    if (!err && pool->current && pool->current != space && !pool->current->lost && handover_stop(pool->current, NULL))
+    if (!err && pool->current && pool->current != space && !pool->current->lost && !pool->current->entered &&
+        handover_stop(pool->current, NULL))
         pool->current =
             NULL; /* lost, and dead at the latest when it is got again; but it must not run beside this one */
     if (err)
@@ -267,7 +287,10 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
         return 0;
     }
     exits_enter(space, regs);
-    err = handover_run(space, why);
+    make_room(space);
+    err = handover_enter(space, why);
+    if (!err)
+        err = handover_wait(space, why);
     if (!err)
         err = exits_decode(space, regs, exit, why);
     if (!err && exit->kind == WORLD_EXIT_KICKED)
@@ -275,7 +298,7 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
     return err;
 }
 
-int world_run(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
+static int check_entry(const struct world_space *space, const struct world_regs *regs, struct reason *why)
 {
     const struct world_pool *pool = space->pool;
 
@@ -285,7 +308,54 @@ int world_run(struct world_space *space, struct world_regs *regs, struct world_e
     if (in_hole(pool, regs->rip) || in_hole(pool, regs->gpr[RSP]))
         return fail(why, EINVAL, "world: can't enter at 0x%llx: RIP or RSP is in the hole",
                     (unsigned long long)regs->rip);
-    return run_unchecked(space, regs, exit, why);
+    return 0;
+}
+
+int world_run(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
+{
+    int err = check_entry(space, regs, why);
+
+    return err ? err : run_unchecked(space, regs, exit, why);
+}
+
+int world_begin(struct world_space *space, const struct world_regs *regs, struct reason *why)
+{
+    struct world_pool *pool = space->pool;
+    int err = check_entry(space, regs, why);
+
+    if (!err)
+        err = world_flush(space, why);
+    if (err)
+        return err;
+    if (pool->current && pool->current != space && !pool->current->lost && handover_stop(pool->current, NULL))
+        pool->current = NULL;
+    space->last_use = ++pool->uses;
+    exits_enter(space, regs);
+    make_room(space);
+    err = handover_enter(space, why);
+    space->entered = !err;
+    return err;
+}
+
+int world_end(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
+{
+    struct world_pool *pool = space->pool;
+    int err;
+
+    space->entered = false;
+    err = handover_wait(space, why);
+    if (!err)
+        err = exits_decode(space, regs, exit, why);
+    /* Not by world_kick: what that has asked for is still to be done, by whoever is run next. */
+    if (!err && pool->current && pool->current != space && !pool->current->lost && handover_stop(pool->current, NULL))
+        pool->current = NULL;
+    pool->current = space;
+    return err;
+}
+
+void world_kick_entered(struct world_space *space)
+{
+    handover_kick(space);
 }
 
 void world_kick(struct world_pool *pool)

@@ -173,6 +173,17 @@ int world_run(struct world_space *space, struct world_regs *regs, struct world_e
               struct reason *why) MUST_CHECK;
 
 /*
+ * world_run in two halves, for one space of a pool that is to run beside others: world_begin comes back as soon as
+ * guest code may run, world_end when it has left, with what world_run would have said. In between the space can't be
+ * changed (-EBUSY), and what world.h promises about one space at a time is up to the caller. world_kick_entered makes
+ * it leave soon, as world_kick does.
+ */
+int world_begin(struct world_space *space, const struct world_regs *regs, struct reason *why) MUST_CHECK;
+int world_end(struct world_space *space, struct world_regs *regs, struct world_exit *exit,
+              struct reason *why) MUST_CHECK;
+void world_kick_entered(struct world_space *space);
+
+/*
  * Makes world_run of this pool return WORLD_EXIT_KICKED soon; when none is under way, the next one. Any thread, any
  * signal handler. A guest that can't be made to leave (it never should) is killed after some seconds.
  */
@@ -194,6 +205,8 @@ struct world_costs {
     uint32_t map_batch; /* per command, in a batch of 32 */
     uint32_t space;     /* a new process */
 };
+/* Do guest threads have a core of their own at present? costs.spin, and nobody else wants the cores. */
+bool world_spins(const struct world_pool *pool);
 const struct world_costs *world_costs(const struct world_pool *pool);
 
 #endif

@@ -111,7 +111,7 @@ struct native_return {
 struct native_state {
     int64_t budget; /* instructions that may still be begun */
     int64_t begun;  /* ... and how many they were when native code was entered */
-    uint64_t scratch;
+    uint64_t scratch, kept;
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;

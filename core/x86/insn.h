@@ -17,6 +17,7 @@ typedef const struct insn *insn_fn(struct cpu *cpu, const struct insn *in);
 
 enum insn_flag {
     INSN_MEM = 1,    /* the r/m operand is memory */
+    INSN_ODD = 2,    /* a translator has found that it keeps meeting devices or watched pages */
     INSN_REP = 4,    /* F3 on a string instruction: REP, REPE */
     INSN_REPNE = 8,  /* F2 on a string instruction */
     INSN_FLAT = 16,  /* decoded in 64-bit mode: no segment limits, address = offset + base */

@@ -83,13 +83,18 @@ static u64 read_cmos_seconds(void)
 
 void clock_init(void)
 {
-    u64 hz = pit_measure_tsc_hz();
+    u64 hz = pv_tsc_hz();
+
+    if (!hz)
+        hz = pit_measure_tsc_hz();
 
     if (!hz)
         hz = FALLBACK_HZ;
     ns_per_tick_fixed = (NSEC_PER_SEC << 32) / hz;
     tsc_at_boot = pv_rdtsc();
-    boot_seconds = read_cmos_seconds();
+    boot_seconds = pv_boot_seconds();
+    if (!boot_seconds)
+        boot_seconds = read_cmos_seconds();
     kinfo("virtlab: TSC %lu.%02lu MHz\n", hz / 1000000, hz / 10000 % 100);
 }
 

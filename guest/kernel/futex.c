@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * futex.c [28]: sleeping on a word of user memory: WAIT and WAKE, within one address space.
+ * futex.c [28]: sleeping on a word of user memory: WAIT, WAKE and REQUEUE, within one address space.
  *
  * Next: fs.h, then inode.c.
  */
@@ -31,6 +31,30 @@ static long futex_wake(uaddr_t word, u64 most)
     return (long)n;
 }
 
+/*
+ * Wakes some sleepers, and has some of the others sleep on another word: what a condition variable's broadcast does
+ * with all who would only fight for the mutex.
+ */
+static long futex_requeue(const u64 *a, bool compare)
+{
+    u32 value, to_move = (u32)a[3], moved = 0;
+    long woken;
+
+    if (a[4] & 3)
+        return -EINVAL;
+    if (compare && get_user32(a[0], &value))
+        return -EFAULT;
+    if (compare && value != (u32)a[5])
+        return -EAGAIN;
+    woken = futex_wake(a[0], (u32)a[2]);
+    for (struct task *t = all_tasks; t && moved < to_move; t = t->next_task)
+        if (sleeps_on(t, a[0])) {
+            t->futex_key = a[4];
+            moved++;
+        }
+    return woken + moved;
+}
+
 void futex_wake_all(u64 uaddr)
 {
     futex_wake(uaddr, UINT64_MAX);
@@ -54,7 +78,7 @@ static long futex_wait(uaddr_t word, u32 expected, u64 deadline)
     return r;
 }
 
-/* futex(word, operation, value, timeout, ...) */
+/* futex(word, operation, value, timeout or second value, second word, third value) */
 long sys_futex(const u64 *a)
 {
     u64 timeout = 0, deadline = NO_TIMEOUT;
@@ -64,6 +88,8 @@ long sys_futex(const u64 *a)
         return -EINVAL;
     if (op == FUTEX_WAKE || op == FUTEX_WAKE_BITSET)
         return futex_wake(a[0], (u32)a[2]);
+    if (op == FUTEX_REQUEUE || op == FUTEX_CMP_REQUEUE)
+        return futex_requeue(a, op == FUTEX_CMP_REQUEUE);
     if (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)
         return -ENOSYS;
     if (a[3]) {

@@ -222,6 +222,18 @@ static inline void pv_set_trap_stack(void *tss, u64 rsp)
     asm volatile("movq %1, %0" : "=m"(*(u8(*)[8])((u8 *)tss + TSS_RSP0)) : "r"(rsp) : "memory");
 }
 
+/* --- time: what a hypervisor may know; 0: find out yourself ------------------------------- */
+
+static inline u64 pv_tsc_hz(void)
+{
+    return 0;
+}
+
+static inline u64 pv_boot_seconds(void)
+{
+    return 0;
+}
+
 /* --- FPU ---------------------------------------------------------------------------------- */
 
 static inline void pv_fpu_save(u8 *fx)

@@ -22,10 +22,11 @@
 enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, NOT_APPLICABLE = 3, ROI_BEGIN = 1, ROI_END = 2 };
 
 /* The Makefile names the symbol `workload` of each file after the file. */
-extern const struct workload workload_sieve, workload_sha256, workload_fib, workload_chase, workload_nano;
+extern const struct workload workload_sieve, workload_sha256, workload_fib, workload_chase, workload_nano,
+    workload_roundtrip;
 
 static const struct workload *const residents[] = {
-    &workload_sieve, &workload_sha256, &workload_fib, &workload_chase, &workload_nano,
+    &workload_sieve, &workload_sha256, &workload_fib, &workload_chase, &workload_nano, &workload_roundtrip,
 };
 
 static const struct workload *running;

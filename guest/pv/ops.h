@@ -226,6 +226,11 @@ static inline void pv_set_trap_stack(void *tss, u64 rsp)
     pv_shared->kernel_stack = rsp;
 }
 
+/* --- time: struct para_time, which is complete at the start of day ------------------------- */
+
+u64 pv_tsc_hz(void);
+u64 pv_boot_seconds(void);
+
 /* --- FPU: user code's state is in the shared page while the kernel runs ------------------- */
 
 void pv_fpu_save(u8 *fx);

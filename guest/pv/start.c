@@ -4,6 +4,7 @@
  *
  * Next: tables.c, usercopy.c; then main.c, as in the bare kernel.
  */
+#include "clock.h"
 #include "pv_ops.h"
 
 #define MSR_LSTAR   0xc0000082
@@ -67,6 +68,37 @@ void pv_wrmsr(u32 msr, u64 v)
         pv_call(PARA_CALL_SET_TRAPS, (u64)&syscall, 1, 0, 0, 0);
 }
 
+/* --- time -------------------------------------------------------------------------------- */
+
+/* Reads until nothing has changed meanwhile. */
+static struct para_time read_time(void)
+{
+    const volatile struct para_time *from = &pv_shared->time;
+    struct para_time time;
+
+    do {
+        time.version = from->version;
+        pv_barrier();
+        time.shift = from->shift;
+        time.mul = from->mul;
+        time.seconds = from->seconds;
+        pv_barrier();
+    } while (time.version & 1 || time.version != from->version);
+    return time;
+}
+
+u64 pv_tsc_hz(void)
+{
+    struct para_time time = read_time();
+
+    return time.mul && time.shift <= 34 ? (NSEC_PER_SEC << time.shift) / time.mul : 0;
+}
+
+u64 pv_boot_seconds(void)
+{
+    return read_time().seconds;
+}
+
 /* --- FPU --------------------------------------------------------------------------------- */
 
 /* Most programs use no more than SSE: then the rest needn't be copied. */
@@ -77,12 +109,15 @@ static size_t fpu_used(const u8 *fx)
 
 void pv_fpu_save(u8 *fx)
 {
+    if (pv_shared->fpu_elsewhere)
+        pv_call(PARA_CALL_FPU, 0, 0, 0, 0, 0);
     memcpy(fx, pv_shared->fpu, fpu_used(pv_shared->fpu));
 }
 
 void pv_fpu_load(const u8 *fx)
 {
     memcpy(pv_shared->fpu, fx, fpu_used(fx));
+    pv_shared->fpu_written = 1;
 }
 
 /* --- port I/O ---------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ enum engine_capability {
     ENGINE_PARAVIRTUAL = 1 << 2,  /* runs kernel-pv.elf, and only that */
     ENGINE_LEGACY = 1 << 3,       /* 16- and 32-bit modes too */
     ENGINE_VIRTUAL_TIME = 1 << 4, /* counts instructions exactly and honours a budget */
+    ENGINE_CORES = 1 << 15,       /* hands over between cores: its process should not be held to one */
 };
 
 /* What an engine may use of its machine; lives as long as the engine. */
@@ -47,7 +48,9 @@ struct engine_host {
      * engine's count of instructions retired so far, exact at this instruction (0 if it does not count).
      */
     uint64_t (*tsc)(void *context, uint64_t retired);
-    uint64_t tsc_hz; /* its frequency */
+    uint64_t tsc_hz;   /* its frequency */
+    const char *drive; /* the disk's image, for an engine that has a way of its own to it; NULL: none */
+    bool drive_readonly;
     /*
      * Physical ranges that change their meaning with the CPU's own registers: the local APIC's page follows the
      * IA32_APIC_BASE MSR. The engine tells the machine when the guest writes it, and CR8.

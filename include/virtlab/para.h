@@ -29,7 +29,8 @@
  *   Back: jump (not call) to the stub of PARA_CALL_IRET with RSP at an IRET frame and all other registers as they are
  *   to be. It restores RIP, RSP, RFLAGS, and shared->masked (from the frame's IF). To user mode, it also loads the
  *   address space shared->cr3, the bases of FS and GS, and the FPU image; all of them were stored there when user code
- *   was last left. So a switch of tasks is stores to the shared page, and no exit.
+ *   was last left (the FPU image may be late: shared->fpu_elsewhere). A kernel that writes the image sets
+ *   shared->fpu_written. So a switch of tasks is stores to the shared page, and no exit.
  *
  * Interrupts. shared->masked is the virtual interrupt flag: 1 keeps interrupts away. Write it without a hypercall.
  * After writing 0, look at shared->pending: when it isn't 0, PARA_CALL_UNMASK takes what was kept back.
@@ -50,7 +51,8 @@
 #define PARA_USER_SS   0x23
 #define PARA_USER_CS   0x2b
 
-#define PARA_STUB_SIZE 32
+#define PARA_STUB_SIZE  32
+#define PARA_GATE_PAGES 35
 
 /* clang-format off */
 /* Calls. "list" is an array in the window, of at most PARA_LIST_MAX entries. */
@@ -71,14 +73,16 @@
 #define PARA_CALL_UNMASK      11  /* shared->masked = 0, and pending interrupts are taken */
 #define PARA_CALL_BLOCK       12  /* the same, and waits until there is one */
 #define PARA_CALL_YIELD       13  /* lets the hypervisor look after its devices */
-#define PARA_CALL_SET_TIMER   14  /* (ns): PARA_VIRQ_TIMER at that time of the guest's clock; 0: never */
+#define PARA_CALL_SET_TIMER   14  /* (ns): PARA_PORT_TIMER's bit is set when the clock (struct para_time) says so; 0: never */
 #define PARA_CALL_CONSOLE     15  /* (PARA_CONSOLE_WRITE, buffer, size), at most a page */
-#define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b) */
-#define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b) */
+#define PARA_CALL_EVENT       16  /* (PARA_EVENT_..., a, b): event channels */
+#define PARA_CALL_GRANT       17  /* (PARA_GRANT_..., a, b): pages for a driver domain */
 #define PARA_CALL_IO          18  /* (port, size in bytes 1 2 4, PARA_IO_IN or PARA_IO_OUT, value): the platform's devices */
 #define PARA_CALL_IO_STRING   19  /* (port, size, direction, buffer, elements): REP INS and OUTS, at most a page */
 #define PARA_CALL_SHUTDOWN    20  /* (status) */
-#define PARA_CALL_COUNT       21
+#define PARA_CALL_FPU         21  /* makes shared->fpu user code's state, when shared->fpu_elsewhere isn't 0 */
+#define PARA_CALL_PEER        22  /* the hypercall page's own: nobody came */
+#define PARA_CALL_COUNT       23
 
 #define PARA_LIST_MAX 1024
 
@@ -86,6 +90,8 @@
 #define PARA_EPERM   1
 #define PARA_EFAULT 14  /* a pointer leaves the window, or may not be written */
 #define PARA_EBUSY  16
+#define PARA_ENODEV 19
+#define PARA_EIO     5
 #define PARA_EINVAL 22
 #define PARA_ENOSYS 38
 
@@ -98,8 +104,27 @@
 #define PARA_CONSOLE_WRITE 0
 /* clang-format on */
 
+/* clang-format off */
+/* Event channels: a port is a bit of shared->event_pending. Set and not masked in shared->event_mask, it is delivered as
+   an interrupt to the handler of PARA_TRAP_EVENT, if there is one; the handler clears the bit. */
+#define PARA_EVENT_BIND_DISK 0 /* (a grant of the ring's page): -> port; -PARA_ENODEV without a disk */
+#define PARA_EVENT_SEND      1 /* (port): there are new requests. Without PARA_FEATURE_ASYNC comes back when they are done */
+#define PARA_EVENT_POLL      2 /* (port): waits until its bit is set, and clears it; may come back early */
+#define PARA_EVENT_UNBIND    3 /* (port) */
+#define PARA_PORT_TIMER      0
+#define PARA_PORT_DISK       1
+#define PARA_PORTS           64
+
+#define PARA_GRANT_SHARE  0 /* (frame's address, PARA_GRANT_READ_ONLY or 0): -> reference. While it is shared, a page can't
+                               become a page table */
+#define PARA_GRANT_REVOKE 1 /* (reference); -PARA_EBUSY while a request uses it */
+#define PARA_GRANT_READ_ONLY 1
+#define PARA_GRANTS_MAX   256
+/* clang-format on */
+
+#define PARA_TRAP_EVENT   257 /* the vector of event channels */
 #define PARA_TRAP_SYSCALL 256 /* the vector, for SET_TRAPS, of the SYSCALL instruction */
-#define PARA_TRAPS        257
+#define PARA_TRAPS        258
 
 #define PARA_FPU_SIZE 2688 /* XSAVE area, standard format, up to AVX-512 */
 
@@ -118,6 +143,7 @@ struct para_start_info {
     uint64_t table_map;      /* read-only: bit n of byte n/8 is set when frame n is a page table */
     uint64_t table_map_size; /* bytes */
     uint64_t frames;
+    uint64_t gate;      /* PARA_GATE_PAGES pages of the hypervisor's own */
     uint64_t image_end; /* what lies below is executable */
     uint64_t
         boot_info; /* command line, initrd, memory map: a PVH hvm_start_info (Xen, public/arch-x86/hvm/start_info.h) */
@@ -140,6 +166,8 @@ struct para_shared {
     uint64_t kernel_stack;
     uint64_t fs_base, gs_base; /* user code's */
     uint64_t done;             /* by the last MMU_UPDATE */
+    uint32_t fpu_written;      /* the kernel sets it when it has written `fpu` */
+    uint32_t fpu_elsewhere;    /* `fpu` is out of date; PARA_CALL_FPU fetches it */
     struct para_time time;
     uint64_t event_pending, event_mask; /* one bit a port */
     uint8_t fpu[PARA_FPU_SIZE]
@@ -157,8 +185,38 @@ struct para_mmu_update {
 };
 
 struct para_trap {
-    uint64_t vector;  /* 0..255, or PARA_TRAP_SYSCALL */
+    uint64_t vector;  /* 0..255, PARA_TRAP_SYSCALL or PARA_TRAP_EVENT */
     uint64_t handler; /* in the window; 0: none */
+};
+
+/* The disk's ring, one granted page. Producers' indices run freely; entry i is i modulo PARA_RING. */
+#define PARA_RING          32
+#define PARA_BLOCK_READ    0
+#define PARA_BLOCK_WRITE   1
+#define PARA_BLOCK_FLUSH   2 /* answered when all writes answered before are on the disk's medium */
+#define PARA_BLOCK_SECTORS 8 /* of 512 bytes, in a request: what fits a page */
+
+struct para_block_request {
+    uint64_t id; /* returned with the response */
+    uint64_t sector;
+    uint16_t operation, first, count, pad; /* sectors `first` to first + count of the granted page */
+    uint32_t grant;
+    uint32_t pad2;
+};
+
+struct para_block_response {
+    uint64_t id;
+    int64_t status; /* 0 or an error code, negative */
+};
+
+struct para_block_ring {
+    uint32_t request_produced;  /* by the guest */
+    uint32_t response_consumed; /* by the guest */
+    uint32_t response_produced; /* by the hypervisor */
+    uint32_t pad;
+    uint64_t sectors; /* of the disk, by the hypervisor */
+    struct para_block_request request[PARA_RING];
+    struct para_block_response response[PARA_RING];
 };
 #endif
 

@@ -14,8 +14,8 @@
 
 #include <virtlab/types.h>
 
-#define RAM_MIN UINT64_C(0x00200000) /* 2 MiB */
-#define RAM_MAX UINT64_C(0xc0000000) /* 3 GiB: MMIO lies between here and 4 GiB */
+#define RAM_MIN   UINT64_C(0x00200000) /* 2 MiB */
+#define RAM_MAX   UINT64_C(0xc0000000) /* 3 GiB: MMIO lies between here and 4 GiB */
 #define RAM_SPARE (UINT64_C(16) << 20)
 
 struct ram {

@@ -8,6 +8,7 @@ The flow, and the order in which to read the files:
     numbers.py     percentages, seconds and means as text
     model.py       Document, Table, Row, Cell, Note: what a table *is*, whatever it is printed as
     tables.py      Results -> the speed, MIPS and latency tables;  footnotes.py: what stands below
+    hardware.py    what hardware assist would do here, modelled from counts: docs/model.md
     lecture.py     Results + lecture_text.py -> the lecture's comparison of the four techniques
     suites.py      suites with a document of their own: nano.py, kernel.py ...
     markdown.py, latex.py, csvout.py, terminal.py     a Document -> text, once for each format

@@ -4,18 +4,30 @@
 Without these a percentage means nothing: a speed holds for one CPU, one kernel and one set of
 mitigations. Called by tables.py and lecture.py.
 """
+from . import hardware
 from .model import Note
 
 
 def of_speed(grid, text):
     """How to read the speed table."""
-    ratios = [m.ratio for m in grid.results.measurements if m.ratio and m.kind != "native"]
+    ratios = [
+        m.ratio
+        for m in grid.results.measurements
+        if m.ratio and m.kind != "native" and not m.modelled
+    ]
     notes = []
     if ratios:
         runs = text.between(min(r.n for r in ratios), max(r.n for r in ratios))
         notes = [Note("", text("note.speed", n=runs)), Note("", text("note.mean"))]
     if any(s.kind == "peer" for s in grid.subjects):
         notes.append(Note("", text("note.peer")))
+    if any(s.name == hardware.COUNTED for s in grid.subjects):
+        notes.append(
+            Note("", text("lecture.software", engine=hardware.COUNTED) + text("full.stop"))
+        )
+    errors = hardware.errors(grid.results)
+    if errors:
+        notes.append(Note("", hardware.error_text(errors, text) + text("full.stop")))
     return notes
 
 

@@ -6,7 +6,7 @@ A technique without a figure says why; a modelled figure never joins a measured 
 """
 from dataclasses import dataclass
 
-from . import footnotes, numbers
+from . import footnotes, hardware, numbers
 from .lecture_text import TECHNIQUES
 from .model import Cell, Column, Document, Note, Row, Table
 from .tables import Grid, has_speed
@@ -42,13 +42,15 @@ class Range:
 
 
 def usable(results, technique, modelled=False):
-    """The measurements of a technique's own engines that hold a speed; peers are not ours."""
+    """The measurements of a technique's own engines that hold a speed; peers are not ours, and what
+    runs no hardware assist at all does not count for it."""
     return [
         m
         for m in results.measurements
         if m.kind == "engine"
         and m.technique == technique
         and m.modelled == modelled
+        and (m.modelled or m.engine not in hardware.NOT_HARDWARE)
         and has_speed(m)
     ]
 
@@ -61,8 +63,12 @@ def build(results, text):
     rows = [_row(technique, results, text) for technique in TECHNIQUES]
     table = Table("lecture", text("lecture.title"), columns, rows, prose=True)
     notes = [Note("", text("lecture.note"))]
-    if any(m.modelled and has_speed(m) for m in results.measurements):
-        notes.insert(0, Note("†", text("note.modelled")))
+    modelled = [m for m in results.measurements if m.modelled and has_speed(m)]
+    if modelled:
+        formulas = [
+            Note("†", reason) for reason in dict.fromkeys(m.reason for m in modelled if m.reason)
+        ]
+        notes = [Note("†", text("note.modelled")), *formulas, *notes]
     notes += footnotes.of_run(Grid(results), text)
     return Document("lecture", text("lecture.title"), [table], notes)
 
@@ -86,8 +92,23 @@ def _speed_cell(technique, results, text):
         lines = [text("lecture.not.measured", reason=why_not(technique.key, results, text))]
     if modelled:
         lines.append(text("lecture.modelled", **modelled.texts()))
+    if technique.key == "hwassist":
+        lines += _of_hardware(results, text)
     values = (claim, *_values(span), "; ".join(lines))
     return Cell(text("lecture.claim", claim=claim), lines=tuple(lines), values=values)
+
+
+def _of_hardware(results, text):
+    """How far the model is off, where the hardware was measured, and what user code alone does."""
+    lines, errors = [], hardware.errors(results)
+    if errors:
+        lines.append(hardware.error_text(errors, text))
+    ring3 = [
+        m for m in results.measurements if m.engine == f"{hardware.MEASURED}:ring3" and has_speed(m)
+    ]
+    if ring3:
+        lines.append(text("lecture.ring3", **Range.over(ring3).texts()))
+    return lines
 
 
 def _values(span):
@@ -113,7 +134,9 @@ def why_not(technique, results, text):
         for e in (results.host.engines if results.host else ())
         if e.technique == technique
     }
-    names = list(dict.fromkeys([*engines, *(m.engine for m in tried)]))
+    # A variant that nobody asked for needs no excuse; the model is none of the engines.
+    wanted = [name for name in engines if ":" not in name] + [m.engine for m in tried]
+    names = [name for name in dict.fromkeys(wanted) if name != hardware.MODELLED]
     if not names:
         return text("lecture.no.engine")
     reasons = [_why_not_engine(name, engines.get(name), tried, text) for name in names]
@@ -127,7 +150,10 @@ def _why_not_engine(name, engine, tried, text):
     own = [m for m in tried if m.engine == name]
     if not own:
         return text("lecture.not.run", engine=name)
-    if any(has_speed(m) for m in own):
+    if any(m.modelled and has_speed(m) for m in own):
         return text("lecture.modelled.only", engine=name)
+    if any(has_speed(m) for m in own):  # of something else than hardware
+        is_ring3 = name == f"{hardware.MEASURED}:ring3"
+        return text("lecture.user.only" if is_ring3 else "lecture.software", engine=name)
     reasons = dict.fromkeys(m.reason or text("no.reason") for m in own)
     return text("lecture.no.ok", engine=name, reason=", ".join(reasons))

@@ -32,6 +32,11 @@ def percent(ratio):
     return f"{value:.{percent_decimals(value)}f} %"
 
 
+def percent_off(ratio):
+    """1.03 -> '+3.0 %', 0.9 -> '-10.0 %': how far a figure is from the one it should equal."""
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
 def percent_range(low, high):
     """0.03, 0.4 -> '3.0-40.0 %'; one figure where both ends look the same."""
     ends = dict.fromkeys((percent(low)[:-2], percent(high)[:-2]))
@@ -39,8 +44,9 @@ def percent_range(low, high):
 
 
 def percent_spread(sample):
-    """The spread of a ratio, in the decimals of its median; nothing for a single run."""
-    if sample.n < 2:
+    """The spread of a ratio, in the decimals of its median; nothing for a single run, which has none
+    (a modelled figure has bounds all the same)."""
+    if sample.n < 2 and sample.min == sample.max:
         return ""
     decimals = percent_decimals(100 * sample.median)
     return f"{100 * sample.min:.{decimals}f}-{100 * sample.max:.{decimals}f}"

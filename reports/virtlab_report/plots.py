@@ -47,7 +47,7 @@ def draw_all(results, text, formats, folder):
 
 
 def _pictures(results, text, drawn):
-    general = suites.general(results)
+    general = suites.general(results, text)
     made = _general_pictures(general, text, drawn) if general.measurements else []
     for report, own in suites.special(results):
         made += report.pictures(own, text)

@@ -78,6 +78,7 @@ class Measurement:
     latencies: dict
     startup: Sample | None = None  # seconds until the region of interest began
     memory_kb: Sample | None = None  # of the VMM's own
+    counters: dict = field(default_factory=dict)  # of the region of interest, as exits
     run_counters: dict = field(default_factory=dict)  # of the whole run
 
     @property

@@ -141,6 +141,7 @@ def _take_measurement(results, record, warn):
         latencies=fields.optional("latencies", latencies, {}),
         startup=fields.optional("startup", sample, None),
         memory_kb=fields.optional("memory_kb", sample, None),
+        counters=fields.optional("counters", counters, {}),
         run_counters=fields.optional("run_counters", counters, {}),
     )
     _add(results, measurement, warn)

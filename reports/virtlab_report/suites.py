@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import crossover, kernel, nano, plot_crossover, plot_nano, translation
+from . import crossover, hardware, kernel, nano, plot_crossover, plot_nano, roundtrip, translation
 
 
 @dataclass(frozen=True)
@@ -23,14 +23,15 @@ class SuiteReport:
 REPORTS = {
     "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
+    "roundtrip": SuiteReport(roundtrip.build),
     "translation": SuiteReport(translation.build),
     "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
 }
 
 
-def general(results):
-    """The measurements that table.*, speed.* and lecture.* are made of."""
-    return results.only(lambda suite: suite not in REPORTS)
+def general(results, text):
+    """The measurements that table.*, speed.* and lecture.* are made of, the modelled ones among them."""
+    return hardware.with_model(results.only(lambda suite: suite not in REPORTS), text)
 
 
 def special(results):

@@ -90,6 +90,7 @@ TEXTS = {
     "not.affected": {"en": "not affected by {n} more", "zh": "另有 {n} 项不受影响"},
     "mitigation.other": {"en": "unclear: {names}", "zh": "不明：{names}"},
     "list.separator": {"en": ", ", "zh": "、"},
+    "full.stop": {"en": ".", "zh": "。"},
     "clause.separator": {"en": "; ", "zh": "；"},
     "note.absent": {
         "en": "{name} has no column: {reason}.",
@@ -165,6 +166,47 @@ TEXTS = {
         "zh": "实测：成功运行的负载之中位数的最小值与最大值，以及几何平均，均为占同一程序原生速度的百分比。",
     },
     "lecture.modelled.only": {"en": "{engine} is modelled only", "zh": "{engine} 只有模型推算值"},
+    "lecture.ring3": {
+        "en": "apart from these, user code alone under hwassist/kvm:ring3, measured: {range}, "
+        "geometric mean {mean} ({n} workloads)",
+        "zh": "另外，hwassist/kvm:ring3 只运行用户态代码，实测：{range}，几何平均 {mean}（{n} 个负载）",
+    },
+    "lecture.software": {
+        "en": "{engine} is VT-x in software: it counts exits, its own speed is an interpreter's",
+        "zh": "{engine} 是软件实现的 VT-x：用于统计退出，其自身速度是解释器的速度",
+    },
+    "lecture.user.only": {
+        "en": "{engine} runs user code alone",
+        "zh": "{engine} 只运行用户态代码",
+    },
+    # the model of hardware assist
+    "hardware.formula": {
+        "en": "modelled time = native time + exits taken x published cost + EPT entries read x latency. "
+        "Exits and EPT entries as {engine} counted them in the region of interest (its clock interrupts "
+        "included, more than hardware would see in its shorter time). Costs in us: {prices} ({source}; {column}); "
+        "MMIO as pio, other reasons as hypercall. Latency: {cached} ns, the native load of chase; in brackets "
+        "worst, {memory} ns, the load of chase-tlb, and best, walks for nothing. The software TLB "
+        "(1024 entries of 4 KiB, direct-mapped, no paging-structure caches) is not a real one's size or shape: "
+        "where its misses are more than a real TLB's, the walk term is an upper bound",
+        "zh": "推算时间 = 原生时间 + 退出次数 x 公开发表的开销 + 读取的 EPT 表项数 x 访存延迟。"
+        "退出与 EPT 表项数由 {engine} 在测量区间内统计（包含时钟中断，因其运行较久而多于真实硬件）。"
+        "开销（微秒）：{prices}（{source}；{column}）；MMIO 按 pio 计，其他原因按 hypercall 计。"
+        "延迟：{cached} ns，即原生 chase 的一次读取；括号内最差为 {memory} ns（chase-tlb 的一次读取），"
+        "最好为页表遍历不计。软件 TLB（1024 项，4 KiB，直接映射，无页表结构缓存）与真实 TLB 大小和结构不同："
+        "其缺失多于真实 TLB 时，遍历一项为上限",
+    },
+    "hardware.error": {
+        "en": "the model's error: {low} to {high}, mean {mean} ({n} workloads, modelled against measured)",
+        "zh": "模型误差：{low} 至 {high}，平均 {mean}（{n} 个负载，推算值相对实测值）",
+    },
+    "hardware.no.latency": {
+        "en": "no model: the native run of {workload} measured no latency",
+        "zh": "无法推算：{workload} 的原生运行没有测得延迟",
+    },
+    "hardware.no.counts": {
+        "en": "no model: the record of {engine} lacks times or counts",
+        "zh": "无法推算：{engine} 的记录缺少时间或计数",
+    },
     # the suite kernel
     "kernel.title": {"en": "Loops in kernel mode", "zh": "内核态循环"},
     "kernel.times": {
@@ -259,6 +301,15 @@ TEXTS = {
     "plot.crossover.time": {
         "en": "the same under the engine, µs (log)",
         "zh": "在该引擎下的时间，微秒（对数）",
+    },
+    # the suite roundtrip
+    "roundtrip.title": {"en": "Round trips between kernel and hypervisor", "zh": "内核与虚拟机监控器之间的往返"},
+    "roundtrip.cost": {"en": "One operation in microseconds", "zh": "单次操作（微秒）"},
+    "roundtrip.paper": {"en": "KVM", "zh": "KVM"},
+    "roundtrip.2023": {"en": "(2023, the paper's machine)", "zh": "（2023，论文的机器）"},
+    "roundtrip.note": {
+        "en": "Published figures: {source}. Their machine is another one: compare the shape.",
+        "zh": "已发表数据：{source}。机器不同，只比较形状。",
     },
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",

@@ -574,6 +574,7 @@ static void test_threads(void)
 
     for (int i = 0; i < 4; i++)
         CHECK(pthread_create(&t[i], NULL, thread, &own_arg[i]) == 0);
+    usleep(50000); /* until all of them sleep: the broadcast then moves them to the mutex, by FUTEX_REQUEUE */
     pthread_mutex_lock(&mutex);
     gate_open = 1;
     pthread_cond_broadcast(&cond);

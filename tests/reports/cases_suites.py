@@ -201,4 +201,4 @@ class Registry(unittest.TestCase):
         found = results.load(DATA / "suites.jsonl")
         seen = {report.build(own, text.Text("zh")).name for report, own in suites.special(found)}
         self.assertEqual(seen, {"kernel", "nano"})
-        self.assertTrue(tables.build(suites.general(found), text.Text("zh")).tables)
+        self.assertTrue(tables.build(suites.general(found, text.Text("zh")), text.Text("zh")).tables)

@@ -80,6 +80,11 @@ void bt_destroy(struct bt *bt);
 void bt_decoder_init(ZydisDecoder *decoder);
 /* Gives a block of 64-bit code native code; false if it can't have any. The code cache has CODE_RESERVE left. */
 bool bt_translate(struct cpu *cpu, struct block *block);
+/*
+ * The same anew, with one more instruction (of the block) left to the interpreter at once: it keeps meeting a device or
+ * a page whose stores are watched, so that its probe is in vain. False: the old code serves on.
+ */
+bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd);
 insn_fn op_translate, op_enter_native;
 
 /* Of engine_ops, for the engines whose translator this is. */
@@ -133,6 +138,7 @@ struct stub {
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
     struct probe probe;   /* STUB_TLB */
     struct window window; /* STUB_TLB: to be opened, if .open */
+    bool keep;            /* STUB_TLB: SCRATCH_B, the addend of another window */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
 
@@ -190,6 +196,11 @@ struct bt {
 static inline struct bt *bt_of(const struct cpu *cpu)
 {
     return (struct bt *)cpu->translator;
+}
+
+static inline bool bt_has_room(const struct bt *bt)
+{
+    return bt->code.end - bt->code.at >= CODE_RESERVE && bt->link_count + LINKS_RESERVE <= LINKS_MAX;
 }
 
 /* What an instruction does with the status flags. */

@@ -440,6 +440,7 @@ static bool copy_lea(struct unit *t, const struct insn *in, const struct decoded
     (void)emit_mem(t->e, (struct host_op){.opcode = 0x8d, .w = size == 8 && in->addrsize == 8}, host, m);
     if (host_of[to] == NO_REG)
         emit_store(t->e, cpu_gpr(to), host);
+    t->held_kept = host != SCRATCH_A && m.base != SCRATCH_A && m.index != SCRATCH_B;
     return true;
 }
 

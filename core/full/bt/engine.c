@@ -191,11 +191,29 @@ static bool fill_missed(struct cpu *cpu, unsigned miss)
     return (miss & MISS_WRITE ? slot->write : slot->read) == page;
 }
 
-/* What can't be accessed directly: by the interpreter. Where several accesses hang on the probe, the block's rest too.
+#define ODD 64 /* probes in vain that make a block be translated anew */
+
+/* Does the page answer to no probe, whoever asks? (It may be that the access crosses pages, here and now.) */
+static bool in_vain(const struct cpu *cpu)
+{
+    const uint64_t page = cpu->native.missed_page;
+    const struct tlb_entry *slot = cpu->native.missed_slot;
+    return slot == &cpu->tlb_data[tlb_index(page)] && slot->page == page;
+}
+
+/*
+ * What can't be accessed directly, by the interpreter; where several accesses hang on the probe, the block's rest too.
+ * An instruction that this happens to again and again is left to the interpreter without a probe in future.
  */
 static struct going execute_missed(struct cpu *cpu, const struct insn *record, unsigned miss)
 {
-    if (!(miss & MISS_WINDOW))
+    struct block *block = block_entered_at(record - record->pos - 1);
+    bool anew = in_vain(cpu) && ++block->heat >= bt_of(cpu)->translator.heat + ODD;
+    if (anew) {
+        block->heat = (uint16_t)bt_of(cpu)->translator.heat;
+        anew = bt_translate_odd(cpu, block, record);
+    }
+    if (!anew && !(miss & MISS_WINDOW))
         return execute(cpu, record);
     enter_at(cpu, record);
     return interpret(record);

@@ -100,6 +100,8 @@ static void replay(struct unit *t, int scratch)
 {
     const struct decoded *d = t->replay;
     lose_scratch(t, scratch);
+    if (scratch == SCRATCH_B)
+        window_close(t);
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST: copy_again(t, d); break;
@@ -176,6 +178,8 @@ void restore_flags(struct unit *t, int scratch)
     }
     struct emitter *e = t->e;
     lose_scratch(t, scratch);
+    if (scratch == SCRATCH_B)
+        window_close(t);
     emit_mov(e, scratch, RAX);
     (void)emit_mem(e, (struct host_op){.map = MAP_0F, .opcode = 0xb7}, RAX, CPU_FIELD(native.flags)); /* MOVZX */
     emit8(e, 0x04); /* ADD AL, 127: overflows when AL is 1 */

@@ -84,25 +84,27 @@ static void lea_window(struct unit *t, struct window w)
 }
 
 /*
- * Is the linear address in `reg` in the span? Destroys `reg`. Otherwise on to the stub that is returned, which probes
- * the TLB and comes to where the caller sets its `back`.
+ * Is the linear address in SCRATCH_A in the span? It becomes an offset there, for stores in `spare` (which may be
+ * SCRATCH_A) something else. Otherwise on to the stub that is returned, which probes the TLB and comes to where the
+ * caller sets its `back`.
  */
-static struct stub *emit_span(struct unit *t, const struct insn *in, struct probe p, int reg)
+static struct stub *emit_span(struct unit *t, const struct insn *in, struct probe p, int spare)
 {
     struct emitter *e = t->e;
-    emit_alu_mem(e, ALU_SUB, reg, CPU_FIELD(tlb.span.low));
-    emit_alu_mem(e, ALU_CMP, reg, CPU_FIELD(tlb.span.size));
+    emit_alu_mem(e, ALU_SUB, SCRATCH_A, CPU_FIELD(tlb.span.low));
+    emit_alu_mem(e, ALU_CMP, SCRATCH_A, CPU_FIELD(tlb.span.size));
     struct stub *stub = add_stub(t, STUB_TLB, emit_jump(e, IF_AE), in);
     stub->probe = p;
     if (p.aligned) {
-        (void)emit_reg(e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, reg); /* TEST */
+        (void)emit_reg(e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, SCRATCH_A); /* TEST */
         emit8(e, (uint8_t)(p.size - 1));
         stub->jump[1] = emit_jump(e, IF_NE);
     }
     if (p.write) {
-        emit_shift(e, SHIFT_SHR, reg, PAGE_SHIFT);
-        emit_alu_mem(e, ALU_ADD, reg, CPU_FIELD(tlb.span.guard));
-        (void)emit_mem(e, (struct host_op){.opcode = 0x80}, ALU_CMP, (struct host_mem){reg, NO_REG, 0, 0});
+        emit_mov(e, spare, SCRATCH_A);
+        emit_shift(e, SHIFT_SHR, spare, PAGE_SHIFT);
+        emit_alu_mem(e, ALU_ADD, spare, CPU_FIELD(tlb.span.guard));
+        (void)emit_mem(e, (struct host_op){.opcode = 0x80}, ALU_CMP, (struct host_mem){spare, NO_REG, 0, 0});
         emit8(e, 0);
         stub->jump[2] = emit_jump(e, IF_NE);
     }
@@ -135,7 +137,7 @@ static void open_window(struct unit *t, const struct insn *in, struct window w, 
     t->window = w;
 }
 
-/* SCRATCH_A, a linear address, becomes a host address, by the TLB proper. */
+/* SCRATCH_A, a linear address, becomes a host address, by the TLB proper. Destroys SCRATCH_B. */
 static void probe_address_tlb(struct unit *t, const struct insn *in, struct probe p)
 {
     emit_store(t->e, CPU_FIELD(native.scratch), SCRATCH_A);
@@ -152,11 +154,23 @@ static void probe_address(struct unit *t, const struct insn *in, struct probe p)
         probe_address_tlb(t, in, p);
         return;
     }
-    window_close(t);
-    emit_mov(t->e, SCRATCH_B, SCRATCH_A);
+    if (p.write)
+        window_close(t);
     struct stub *stub = emit_span(t, in, p, SCRATCH_B);
-    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.addend));
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.host));
     stub->back = t->e->at;
+    stub->keep = t->window.open;
+}
+
+/* The same behind a span that the address isn't in: it is an offset there. An open window's addend is kept. */
+static void probe_offset_tlb(struct unit *t, const struct stub *stub)
+{
+    if (stub->keep)
+        emit_store(t->e, CPU_FIELD(native.kept), SCRATCH_B);
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.low));
+    probe_address_tlb(t, stub->record, stub->probe);
+    if (stub->keep)
+        emit_load(t->e, SCRATCH_B, CPU_FIELD(native.kept));
 }
 
 void probe_tlb(struct unit *t, const struct stub *stub)
@@ -164,7 +178,7 @@ void probe_tlb(struct unit *t, const struct stub *stub)
     if (stub->window.open)
         probe_window_tlb(t, stub->record, stub->window, stub->probe, stub->miss);
     else
-        probe_address_tlb(t, stub->record, stub->probe);
+        probe_offset_tlb(t, stub);
     emit_patch(emit_jump(t->e, ALWAYS), stub->back);
 }
 
@@ -190,12 +204,23 @@ struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int
     return probe_window(t, in, base, disp, (struct probe){.size = 8, .write = write});
 }
 
+/* A lone load, while a window over others is open, which had better stay. */
+static bool beside_window(const struct unit *t, const struct insn *in, struct probe p)
+{
+    const int base = host_of[in->base];
+    if (!t->window.open || p.write || p.aligned || base == t->window.base)
+        return false;
+    struct window w = window_for(t, in, base, (int32_t)in->disp, p);
+    return w.high - w.low == (int32_t)p.size && !w.write;
+}
+
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free)
 {
     struct emitter *e = t->e;
     bool based = in->seg == SEG_FS || in->seg == SEG_GS;
-    if (in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 && host_of[in->base] != NO_REG &&
-        in->disp == (int32_t)in->disp) {
+    bool simple = in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 &&
+                  host_of[in->base] != NO_REG && in->disp == (int32_t)in->disp;
+    if (simple && !(t->kernel && beside_window(t, in, p))) {
         *m = probe_window(t, in, host_of[in->base], (int32_t)in->disp, p);
         *free = SCRATCH_A;
         return true;

@@ -101,7 +101,7 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
     unsigned flags = t->flags, stubs = t->stub_count;
     const struct decoded *replay = t->replay;
     t->held_kept = false;
-    if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && translate_one(t, in, d)) {
+    if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && !(in->flags & INSN_ODD) && translate_one(t, in, d)) {
         window_follow(t, in, d);
         if (!t->held_kept)
             lose_scratches(t);
@@ -211,12 +211,37 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     return true;
 }
 
+/* The bytes at an old entry lead to the new one; both expect the same of the flags. */
+static void lead_on(const void *from, const void *to)
+{
+    struct emitter e = {.at = (uint8_t *)(uintptr_t)from, .end = (uint8_t *)(uintptr_t)from + 8};
+    emit_jump_to(&e, ALWAYS, to);
+}
+
+bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd)
+{
+    struct bt *bt = bt_of(cpu);
+    const void *native = block->native, *native_flags = block->native_flags;
+    if (block->dead || !bt_has_room(bt))
+        return false;
+    block->insn[odd->pos + 1].flags |= INSN_ODD;
+    if (!bt_translate(cpu, block)) { /* nothing is left of it: the old code serves on */
+        block->native = native;
+        block->native_flags = native_flags;
+        return false;
+    }
+    lead_on(native, block->native);
+    if (native_flags != native)
+        lead_on(native_flags, block->native_flags);
+    return true;
+}
+
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */
 const struct insn *op_translate(struct cpu *cpu, const struct insn *in)
 {
     struct bt *bt = bt_of(cpu);
     uint64_t rip = cpu_rip(cpu, in);
-    if (bt->code.end - bt->code.at < CODE_RESERVE || bt->link_count + LINKS_RESERVE > LINKS_MAX)
+    if (!bt_has_room(bt))
         block_cache_flush(cpu); /* everything goes, blocks too: what is hot comes back soon */
     else
         (void)bt_translate(cpu, in->link);

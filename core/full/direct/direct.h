@@ -98,13 +98,13 @@ struct direct {
         uint64_t page, cr3;
     } sensitive; /* the last page that must not run directly: software goes on there */
     struct {
-        uint64_t rip, cr3, address;
-        enum access access;
-    } faulted; /* the last true fault: when the guest's kernel comes back from it, the access is made again */
-    struct {
         uint64_t rip, cr3;
         unsigned times;
     } stuck; /* where the last entry did not come about, and how often in a row */
+    struct {
+        uint64_t rip, cr3, address;
+        enum access access;
+    } faulted; /* the last true fault: when the guest's kernel comes back from it, the access is made again */
     struct policy policy;
 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * engine.c - full/static: the engine of full/bt, with a translation that was made before the guest started.
+ * engine.c - full/static: the engine of full/bt:all, with a translation that was made before the guest started.
  *
  * What is left of the kernel, and all that the image doesn't hold - user programs, code made at run time - is
  * translated when it gets hot, by the same translator. Statistics count both kinds of blocks.
@@ -80,7 +80,7 @@ static int kernel_loaded_fresh(struct engine *engine, const char *kernel, struct
 
 const struct engine_ops full_static = {
     .name = "full/static",
-    .text = "binary translation of the kernel's image ahead of time, kept in a file; the rest as full/bt",
+    .text = "binary translation of the kernel's image ahead of time, kept in a file; the rest as full/bt:all",
     .kernel_loaded = kernel_loaded,
     COMMON,
 };

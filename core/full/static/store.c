@@ -3,16 +3,18 @@
  * store.c - where translations are kept: in the user's cache, under the kernel's digest and the program's build ID.
  *
  * $XDG_CACHE_HOME/virtlab/static, or ~/.cache/virtlab/static (XDG Base Directory Specification). There is one file a
- * kernel: a new build's replaces the old build's.
+ * kernel: a new build's replaces the old build's, and one that nobody has read for a month goes.
  *
  * Read next: engine.c.
  */
 #include "full/static/static.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define KEY    16 /* hexadecimal digits of a digest in a file's name */
@@ -61,22 +63,29 @@ bool store_path(const uint8_t kernel[SHA256_SIZE], char path[4096])
     return true;
 }
 
-/* Translations of the same kernel by other builds, which can't be used any more. */
-static void remove_older(const char *path)
+#define UNUSED_MAX (30 * 24 * 3600) /* seconds since a translation was last read */
+
+/* Of the same kernel by another build, which can't be used any more; or of a kernel that nobody runs. */
+static bool is_stale(const char *name, const char *own, int dir)
 {
-    const char *name = strrchr(path, '/') + 1;
-    char other[4096 + 256], dir[4096];
-    snprintf(dir, sizeof(dir), "%.*s", (int)(name - path), path);
-    DIR *list = opendir(dir);
+    size_t len = strlen(name);
+    struct stat st;
+    if (len != strlen(own) || strcmp(name + len - strlen(SUFFIX), SUFFIX) || !strcmp(name, own))
+        return false;
+    bool unused = fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && time(NULL) - st.st_atime > UNUSED_MAX;
+    return unused || !strncmp(name, own, KEY + 1);
+}
+
+static void remove_stale(const char *path)
+{
+    const char *own = strrchr(path, '/') + 1;
+    char folder_name[4096];
+    snprintf(folder_name, sizeof(folder_name), "%.*s", (int)(own - path), path);
+    DIR *list = opendir(folder_name);
     struct dirent *e;
-    while (list && (e = readdir(list))) {
-        size_t len = strlen(e->d_name);
-        if (len != strlen(name) || strncmp(e->d_name, name, KEY + 1) || !strcmp(e->d_name, name) ||
-            strcmp(e->d_name + len - strlen(SUFFIX), SUFFIX))
-            continue;
-        snprintf(other, sizeof(other), "%s%s", dir, e->d_name);
-        (void)unlink(other);
-    }
+    while (list && (e = readdir(list)))
+        if (is_stale(e->d_name, own, dirfd(list)))
+            (void)unlinkat(dirfd(list), e->d_name, 0);
     if (list)
         closedir(list);
 }
@@ -95,7 +104,7 @@ static int make_and_keep(struct static_translation *t, const struct image *kerne
     if (!path[0] || translation_write(t, path, &unkept)) {
         fprintf(stderr, "not kept: %s\n", path[0] ? unkept.text : "neither XDG_CACHE_HOME nor HOME is a folder");
     } else {
-        remove_older(path);
+        remove_stale(path);
         fprintf(stderr, "kept as %s\n", path);
     }
     return 0;

@@ -8,15 +8,14 @@
 #include <sys/ioctl.h>
 
 /* KVM's order of general registers is not that of the encoding. */
-#define GENERAL(X)                                                                                          \
-    X(RAX, rax)                                                                                             \
-    X(RBX, rbx)                                                                                             \
-    X(RCX, rcx)                                                                                             \
-    X(RDX, rdx)                                                                                             \
-    X(RSI, rsi)                                                                                             \
-    X(RDI, rdi)                                                                                             \
-    X(RSP, rsp) X(RBP, rbp) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) \
-        X(R15, r15)
+#define GENERAL(X) \
+    X(RAX, rax)    \
+    X(RBX, rbx)    \
+    X(RCX, rcx)    \
+    X(RDX, rdx)    \
+    X(RSI, rsi)    \
+    X(RDI, rdi)    \
+    X(RSP, rsp) X(RBP, rbp) X(R8, r8) X(R9, r9) X(R10, r10) X(R11, r11) X(R12, r12) X(R13, r13) X(R14, r14) X(R15, r15)
 
 #define SEGMENTS(X) \
     X(SEG_ES, es) X(SEG_CS, cs) X(SEG_SS, ss) X(SEG_DS, ds) X(SEG_FS, fs) X(SEG_GS, gs) X(SEG_LDTR, ldt) X(SEG_TR, tr)

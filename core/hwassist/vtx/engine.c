@@ -48,6 +48,8 @@ static int build(struct vcpu *vcpu, struct choice choice, struct reason *why)
     vcpu->platform.apic_base_changed = NULL; /* of the guest's, not of the processor's: the hypervisor tells */
     vcpu->platform.cr8_changed = NULL;
     vcpu->vmx = vmx_create(&vcpu->platform, why);
+    if (vcpu->vmx)
+        vcpu->physical_bits = root_cpuid(vcpu->vmx, 0x80000008, 0).eax & 0xff;
     vcpu->emulator = vcpu->vmx ? emulator_create(vcpu, why) : NULL;
     if (!vcpu->emulator)
         return -ENOMEM;

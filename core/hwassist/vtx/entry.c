@@ -201,6 +201,15 @@ static void execute(struct vmx *vmx)
 
 /* ---- VMLAUNCH, VMRESUME ---- */
 
+/* Root code goes on, unless the exit ended in a VMX abort. */
+static enum vmx_result exited(struct vmx *vmx)
+{
+    if (likely(!vmx->vmcs->abort))
+        return VMX_EXITED;
+    vmx->on = false;
+    return VMX_ABORTED;
+}
+
 static enum vmx_result enter(struct vmx *vmx, enum launch_state wanted, enum vmx_error otherwise)
 {
     uint64_t qualification;
@@ -215,23 +224,24 @@ static enum vmx_result enter(struct vmx *vmx, enum launch_state wanted, enum vmx
     if (!check_host(vmx))
         return vmx_fail(vmx, VMX_ERROR_ENTRY_HOST_STATE);
     vmx->exit = (struct vm_exiting){.pending = false};
+    vmx->vmcs->abort = 0;
     if (!check_guest(vmx, &qualification)) {
         entry_failed(vmx, EXIT_ENTRY_FAILURE, qualification);
-        return VMX_EXITED;
+        return exited(vmx);
     }
     load_guest(vmx);
     unsigned failed =
         load_msrs(vmx, gpa(vmcs_get(vmx->vmcs, ENTRY_MSR_LOAD_ADDRESS)), vmcs_get(vmx->vmcs, ENTRY_MSR_LOAD_COUNT));
     if (failed) {
         entry_failed(vmx, EXIT_MSR_LOADING, failed);
-        return VMX_EXITED;
+        return exited(vmx);
     }
     vmx->vmcs->launch = VMCS_LAUNCHED;
     vmx->refusal = NULL;
     inject(vmx);
     execute(vmx);
     vm_exit_complete(vmx);
-    return VMX_EXITED;
+    return exited(vmx);
 }
 
 enum vmx_result vmlaunch(struct vmx *vmx)

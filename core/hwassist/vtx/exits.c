@@ -7,6 +7,10 @@
  */
 #include "hwassist/vtx/processor.h"
 
+/* VMX aborts (28.7): nobody could be told in any other way, so the processor writes a number into the region and stops.
+ */
+enum abort { ABORT_STORING_MSRS = 1, ABORT_LOADING_MSRS = 4 };
+
 /* ---- exit information (28.2) ---- */
 
 static uint32_t interruption_of(const struct pending_event *event)
@@ -175,7 +179,8 @@ static void load_host(struct vmx *vmx)
     cpu->latch = (struct io_latch){0};
     cpu->posted_count = cpu->posted_next = 0;
     tlb_leave_tag(vmx);
-    (void)load_msrs(vmx, gpa(vmcs_get(vmx->vmcs, EXIT_MSR_LOAD_ADDRESS)), vmcs_get(vmx->vmcs, EXIT_MSR_LOAD_COUNT));
+    if (load_msrs(vmx, gpa(vmcs_get(vmx->vmcs, EXIT_MSR_LOAD_ADDRESS)), vmcs_get(vmx->vmcs, EXIT_MSR_LOAD_COUNT)))
+        vmx->vmcs->abort = ABORT_LOADING_MSRS;
 }
 
 void vm_exit_complete(struct vmx *vmx)
@@ -185,14 +190,15 @@ void vm_exit_complete(struct vmx *vmx)
     record(vmx);
     save_control_registers(vmx);
     save_registers(vmx);
-    (void)store_msrs(vmx, gpa(vmcs_get(v, EXIT_MSR_STORE_ADDRESS)), vmcs_get(v, EXIT_MSR_STORE_COUNT));
+    if (store_msrs(vmx, gpa(vmcs_get(v, EXIT_MSR_STORE_ADDRESS)), vmcs_get(v, EXIT_MSR_STORE_COUNT)))
+        v->abort = ABORT_STORING_MSRS;
     load_host(vmx);
 }
 
 void entry_failed(struct vmx *vmx, uint32_t reason, uint64_t qualification)
 {
     COUNT_TAKEN(vmx->cpu->stats, ENTRY_FAILURE);
-    vmcs_set(vmx->vmcs, EXIT_REASON, reason | EXIT_ENTRY_FAILURE_BIT);
+    vmcs_set(vmx->vmcs, EXIT_REASON, reason | EXIT_ENTRY_FAILED);
     vmcs_set(vmx->vmcs, EXIT_QUALIFICATION, qualification);
     load_host(vmx);
 }

@@ -208,8 +208,6 @@ enum vmx_result wrmsr(struct vmx *vmx, uint32_t msr, uint64_t value)
     return cpu_wrmsr(vmx->cpu, msr, value) ? VMX_SUCCEED : VMX_GP;
 }
 
-#define CPUID_1_ECX_VMX (UINT32_C(1) << 5)
-
 struct cpuid_leaf root_cpuid(struct vmx *vmx, uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_leaf answer = machine_cpuid((struct cpuid_query){.leaf = leaf,

@@ -14,22 +14,7 @@
 #include "x86/protect.h"
 
 /* Basic exit reasons (SDM 3, appendix C) beyond those that exit.h counts. */
-#define EXIT_MSR_LOADING       34u
-#define EXIT_ENTRY_FAILURE_BIT UINT32_C(0x80000000)
-
-/* Interruption information, of entries and exits (tables 25-17, 25-19, 25-20). */
-#define INTERRUPTION_VECTOR UINT32_C(0x000000ff)
-#define INTERRUPTION_TYPE   UINT32_C(0x00000700)
-#define INTERRUPTION_ERROR  UINT32_C(0x00000800)
-#define INTERRUPTION_VALID  UINT32_C(0x80000000)
-#define INTERRUPTION_OTHER  7u /* a type: pending monitor trap */
-
-/* Interruptibility and activity (table 25-3; 25.4.2). */
-#define BLOCKING_STI    1u
-#define BLOCKING_MOV_SS 2u
-#define BLOCKING_SMI    4u
-#define BLOCKING_NMI    8u
-enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
+#define EXIT_MSR_LOADING 34u
 
 /* A VM exit on its way to the VMCS. */
 struct vm_exiting {

@@ -21,6 +21,28 @@ enum vmcs_field {
 #undef FIELD
 };
 
+/* ---- formats of fields, as both sides of the VMCS need them ---- */
+
+/* EXIT_REASON: the basic reason, and that it was an entry that failed (table 25-18). */
+#define EXIT_BASIC        UINT32_C(0x0000ffff)
+#define EXIT_ENTRY_FAILED UINT32_C(0x80000000)
+
+/* Interruption information, of entries and exits (tables 25-17, 25-19, 25-20). */
+#define INTERRUPTION_VECTOR UINT32_C(0x000000ff)
+#define INTERRUPTION_TYPE   UINT32_C(0x00000700)
+#define INTERRUPTION_ERROR  UINT32_C(0x00000800)
+#define INTERRUPTION_VALID  UINT32_C(0x80000000)
+#define INTERRUPTION_OTHER  7u /* a type: pending monitor trap */
+
+/* GUEST_INTERRUPTIBILITY and GUEST_ACTIVITY (table 25-3; 25.4.2). */
+#define BLOCKING_STI    1u
+#define BLOCKING_MOV_SS 2u
+#define BLOCKING_SMI    4u
+#define BLOCKING_NMI    8u
+enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
+
+/* ---- the region ---- */
+
 /* Where each field's slot is in the region. */
 enum vmcs_slot {
 #define FIELD(encoding, name, width, kind, access) VMCS_SLOT_##name,

@@ -26,6 +26,7 @@ enum vmx_result {
     VMX_FAIL_INVALID, /* CF: there is no current VMCS */
     VMX_FAIL_VALID,   /* ZF: the number is in the VMCS' INSTRUCTION_ERROR */
     VMX_EXITED,       /* vmlaunch and vmresume: the guest ran, or its entry failed, and a VM exit has come */
+    VMX_ABORTED,      /* the exit itself failed: a VMX abort, the processor has shut down (SDM 3, 28.7) */
     VMX_UD,           /* #UD */
     VMX_GP,           /* #GP(0) */
 };
@@ -87,10 +88,11 @@ enum vmx_result invvpid(struct vmx *vmx, unsigned type, uint64_t vpid, gva_t lin
 /* VMX_GP: no such register, or no such value. */
 enum vmx_result rdmsr(struct vmx *vmx, uint32_t msr, uint64_t *value);
 enum vmx_result wrmsr(struct vmx *vmx, uint32_t msr, uint64_t value);
+#define CPUID_1_ECX_VMX (UINT32_C(1) << 5) /* in leaf 1: this processor has VT-x */
 struct cpuid_leaf root_cpuid(struct vmx *vmx, uint32_t leaf, uint32_t subleaf);
 uint64_t rdtsc(struct vmx *vmx);
 
-/* The sixteen general registers (RSP is the VMCS' affair), CR2 and CR8, DR0 to DR3 and DR6, x87 and SSE. */
+/* What VT-x doesn't switch: general registers (but RSP is the VMCS' affair), CR2, DR0 to DR3, DR6; x87 and SSE. */
 struct vmx_registers {
     uint64_t *gpr; /* of GPR_COUNT */
     uint64_t *cr2, *dr, *dr6;

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define CPUID_1_ECX_VMX  (UINT32_C(1) << 5)
 #define CPUID_1_EDX_APIC (UINT32_C(1) << 9)
 
 static enum handled done(struct vcpu *vcpu)

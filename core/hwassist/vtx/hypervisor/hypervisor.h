@@ -30,7 +30,8 @@ struct vcpu {
     const struct engine_host *machine;
     struct engine_host platform; /* of the processor: physical memory instead of the guest's */
     struct ram physical;
-    uint64_t next_page; /* of the hypervisor's own memory, the first not given out */
+    unsigned physical_bits; /* MAXPHYADDR: how wide a physical address is */
+    uint64_t next_page;     /* of the hypervisor's own memory, the first not given out */
 
     gpa_t vmcs, msr_bitmap;
     uint64_t eptp;             /* 0: without EPT */

@@ -11,11 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define INTERRUPTION_VALID      UINT32_C(0x80000000)
-#define INTERRUPTION_ERROR_CODE UINT32_C(0x00000800)
-#define BLOCKING_BY_STI_MOV_SS  UINT64_C(3)
-#define DR6_SINGLE_STEP         UINT64_C(0x4000)
-#define ENTRY_FAILED            UINT32_C(0x80000000)
+#define SHADOW          ((uint64_t)(BLOCKING_STI | BLOCKING_MOV_SS))
+#define DR6_SINGLE_STEP UINT64_C(0x4000)
 
 /* ---- what handlers share ---- */
 
@@ -38,7 +35,7 @@ void skip_instruction(struct vcpu *vcpu)
     uint64_t attr = rd(vcpu, VMCS_GUEST_CS_ATTR);
     bool code64 = (rd(vcpu, VMCS_GUEST_EFER) & EFER_LMA) && (attr & ATTR_L);
     wr(vcpu, VMCS_GUEST_RIP, code64 ? rip : attr & ATTR_DB ? (uint32_t)rip : (uint16_t)rip);
-    wr(vcpu, VMCS_GUEST_INTERRUPTIBILITY, rd(vcpu, VMCS_GUEST_INTERRUPTIBILITY) & ~BLOCKING_BY_STI_MOV_SS);
+    wr(vcpu, VMCS_GUEST_INTERRUPTIBILITY, rd(vcpu, VMCS_GUEST_INTERRUPTIBILITY) & ~SHADOW);
     if (rd(vcpu, VMCS_GUEST_RFLAGS) & FLAG_TF) {
         *vmx_registers(vcpu->vmx).dr6 |= DR6_SINGLE_STEP;
         inject_exception(vcpu, VEC_DB);
@@ -57,7 +54,7 @@ bool vcpu_can_inject(struct vcpu *vcpu)
     if (emulating(vcpu))
         return emulator_can_inject(vcpu);
     return !vcpu->event.valid && !vcpu->in_pending && (rd(vcpu, VMCS_GUEST_RFLAGS) & FLAG_IF) &&
-           !(rd(vcpu, VMCS_GUEST_INTERRUPTIBILITY) & BLOCKING_BY_STI_MOV_SS);
+           !(rd(vcpu, VMCS_GUEST_INTERRUPTIBILITY) & SHADOW);
 }
 
 void vcpu_inject(struct vcpu *vcpu, uint8_t vector)
@@ -77,8 +74,7 @@ static void prepare_event(struct vcpu *vcpu)
     if (!event->valid)
         return;
     wr(vcpu, VMCS_ENTRY_INTERRUPTION,
-       INTERRUPTION_VALID | event->vector | (uint32_t)event->type << 8 |
-           (event->has_error ? INTERRUPTION_ERROR_CODE : 0));
+       INTERRUPTION_VALID | event->vector | (uint32_t)event->type << 8 | (event->has_error ? INTERRUPTION_ERROR : 0));
     wr(vcpu, VMCS_ENTRY_ERROR_CODE, event->error_code);
     wr(vcpu, VMCS_ENTRY_INSTRUCTION_LENGTH, event->length);
     vcpu->event.valid = vcpu->halted = false;
@@ -125,12 +121,18 @@ static void take_back_event(struct vcpu *vcpu)
     if (!(info & INTERRUPTION_VALID))
         return;
     vcpu->event = (struct pending_event){.valid = true, .vector = (uint8_t)info, .type = info >> 8 & 7};
-    if (info & INTERRUPTION_ERROR_CODE) {
+    if (info & INTERRUPTION_ERROR) {
         vcpu->event.has_error = true;
         vcpu->event.error_code = (uint32_t)rd(vcpu, VMCS_VECTORING_ERROR_CODE);
     }
     if (vcpu->event.type >= EVENT_SOFTWARE)
         vcpu->event.length = (uint8_t)rd(vcpu, VMCS_EXIT_INSTRUCTION_LENGTH);
+}
+
+static enum handled back_to_machine(struct vcpu *vcpu, enum vm_exit_kind kind)
+{
+    vcpu->exit->kind = kind;
+    return TO_MACHINE;
 }
 
 static enum handled no_entry(struct vcpu *vcpu)
@@ -151,20 +153,14 @@ static enum handled enter_guest(struct vcpu *vcpu)
     if (switch_to_guest(vcpu) != VMX_EXITED)
         return no_entry(vcpu);
     uint32_t reason = (uint32_t)rd(vcpu, VMCS_EXIT_REASON);
-    if (reason & ENTRY_FAILED) { /* a state that VT-x can't enter: software carries the guest on */
+    if (reason & EXIT_ENTRY_FAILED) { /* a state that VT-x can't enter: software carries the guest on */
         wr(vcpu, VMCS_ENTRY_INTERRUPTION, 0);
         vcpu->event = event;
-        return emulate(vcpu);
+        return vmx_take_interrupt(vcpu->vmx) ? back_to_machine(vcpu, VM_EXIT_INTERRUPTED) : emulate(vcpu);
     }
     vcpu->launched = true;
     take_back_event(vcpu);
-    return handle_exit(vcpu, reason & 0xffff);
-}
-
-static enum handled back_to_machine(struct vcpu *vcpu, enum vm_exit_kind kind)
-{
-    vcpu->exit->kind = kind;
-    return TO_MACHINE;
+    return handle_exit(vcpu, reason & EXIT_BASIC);
 }
 
 /* One turn of the loop. */

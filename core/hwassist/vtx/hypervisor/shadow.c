@@ -253,7 +253,7 @@ void vtx_shadow_load_state(struct vcpu *vcpu, const struct cpu_state *state)
     s->guest.cr3 = state->cr3;
     s->guest.cr4 = state->cr4;
     s->guest.efer = state->efer;
-    s->guest.maxphyaddr = 40;
+    s->guest.maxphyaddr = vcpu->physical_bits;
     if (!same)
         drop_all(vcpu);
     wr(vcpu, VMCS_GUEST_CR0, (state->cr0 & ~(CR0_CD | CR0_NW)) | CR0_NE | paging0);

@@ -6,10 +6,6 @@
 #include "hwassist/vtx/hypervisor/hypervisor.h"
 #include <string.h>
 
-#define BLOCKING_BY_STI    UINT64_C(1)
-#define BLOCKING_BY_MOV_SS UINT64_C(2)
-#define BLOCKING_BY_NMI    UINT64_C(8)
-
 /* ---- segments: fields that lie two encodings apart, in the order of enum segment ---- */
 
 static struct segment_reg segment(struct vcpu *vcpu, unsigned i)
@@ -55,7 +51,7 @@ static void set_control_registers(struct vcpu *vcpu, const struct cpu_state *s)
 /* PAE paging under EPT: the four pointers are fields, as MOV to CR3 would have loaded them. */
 static void set_pdptes(struct vcpu *vcpu, const struct cpu_state *s)
 {
-    struct paging p = {.cr3 = s->cr3, .maxphyaddr = 40};
+    struct paging p = {.cr3 = s->cr3, .maxphyaddr = vcpu->physical_bits};
     if (!(s->cr0 & CR0_PG) || !(s->cr4 & CR4_PAE) || (s->efer & EFER_LMA))
         return;
     if (!mmu_load_pdptes(&p, vcpu->machine->ram))
@@ -88,8 +84,8 @@ static const struct {
 static void get_interruptibility(struct vcpu *vcpu, struct cpu_state *s)
 {
     uint64_t blocking = rd(vcpu, VMCS_GUEST_INTERRUPTIBILITY);
-    s->interrupt_shadow = blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS);
-    s->nmi_blocked = blocking & BLOCKING_BY_NMI;
+    s->interrupt_shadow = blocking & (BLOCKING_STI | BLOCKING_MOV_SS);
+    s->nmi_blocked = blocking & BLOCKING_NMI;
     s->halted = vcpu->halted;
     s->event = vcpu->event;
 }
@@ -134,9 +130,9 @@ void vcpu_get_state(struct vcpu *vcpu, struct cpu_state *s)
 
 static void set_interruptibility(struct vcpu *vcpu, const struct cpu_state *s)
 {
-    uint64_t blocking = s->nmi_blocked ? BLOCKING_BY_NMI : 0;
+    uint64_t blocking = s->nmi_blocked ? BLOCKING_NMI : 0;
     if (s->interrupt_shadow)
-        blocking |= s->rflags & FLAG_IF ? BLOCKING_BY_STI : BLOCKING_BY_MOV_SS;
+        blocking |= s->rflags & FLAG_IF ? BLOCKING_STI : BLOCKING_MOV_SS;
     wr(vcpu, VMCS_GUEST_INTERRUPTIBILITY, blocking);
     wr(vcpu, VMCS_GUEST_ACTIVITY, 0);
     wr(vcpu, VMCS_GUEST_PENDING_DEBUG, s->interrupt_shadow && (s->rflags & FLAG_TF) ? 0x4000 : 0);
