@@ -100,7 +100,7 @@ same_as "$work/smc.native" "changing code runs under emulate/interp as it does n
 
 # --- every other engine --------------------------------------------------------------------------
 
-engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^(full|para|hwassist/vtx)" { print $1 }')}
+engines=${HOSTILE_ENGINES:-$("$virtlab" list | sed -n '/^Engines/,/^$/p' | awk '$1 ~ "^(full|para|hwassist/vtx)" && $1 !~ ":(fresh|cached)" { print $1 }')}
 [ -n "$engines" ] || { echo "no engine to try"; exit 1; }
 for engine in $engines; do
     guest_run "$engine" smc

@@ -120,11 +120,24 @@ static bool copyable(const struct decoded *d)
            d->z.meta.category == ZYDIS_CATEGORY_SETCC;
 }
 
+/* MOV of a control, debug or segment register is another instruction of the same name: it may fault, and leaves. */
+static bool moves_system_register(const struct decoded *d)
+{
+    for (unsigned i = 0; i < d->z.operand_count_visible; i++) {
+        if (d->operand[i].type != ZYDIS_OPERAND_TYPE_REGISTER)
+            continue;
+        ZydisRegisterClass class = ZydisRegisterGetClass(d->operand[i].reg.value);
+        if (class == ZYDIS_REGCLASS_CONTROL || class == ZYDIS_REGCLASS_DEBUG || class == ZYDIS_REGCLASS_SEGMENT)
+            return true;
+    }
+    return false;
+}
+
 bool is_plain(const struct decoded *d, const struct insn *in)
 {
     if (is_nop(d) || d->z.mnemonic == ZYDIS_MNEMONIC_LEA)
         return true;
-    return copyable(d) && !is_sse(d) && !(in->flags & INSN_MEM);
+    return copyable(d) && !is_sse(d) && !(in->flags & INSN_MEM) && !moves_system_register(d);
 }
 
 /* 16-byte operands that need not be aligned; all other instructions raise #GP (SDM 1, 10.4.1.1). */
