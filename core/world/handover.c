@@ -267,15 +267,6 @@ int handover_stop(struct world_space *space, struct reason *why)
     return 0;
 }
 
-/* It sees the roll call, answers, and looks at its patience anew. The answer counts for nothing: see handover_stop. */
-void handover_rest(struct world_space *space)
-{
-    if (space->lost || space->report->sleeps)
-        return;
-    space->control->guest_spin = 0;
-    store(&space->control->roll_call, space->control->roll_call + 1);
-}
-
 int handover_commands(struct world_space *space, struct reason *why)
 {
     struct world_control *control = space->control;

@@ -71,7 +71,6 @@ struct world_pool {
     uint32_t map_spin; /* the mapping thread's with the VMM: 0 but for a measurement */
     bool measuring;    /* costs.c wants the mapping thread on another core */
 
-    struct world_space *awake;   /* the last one that was run whose guest thread spins, if it still exists */
     struct world_space *current; /* the last one that was run: the only one that may not be stopped */
     struct world_space *spaces[WORLD_SPACES_MAX];
 
@@ -107,8 +106,6 @@ int handover_wait(struct world_space *space, struct reason *why);     /* until i
 int handover_stop(struct world_space *space, struct reason *why);     /* make sure that no guest code runs */
 int handover_commands(struct world_space *space, struct reason *why); /* the queued list, from first to last */
 int handover_started(struct world_space *space, struct reason *why);  /* a new process: wait for its two threads */
-/* Another guest thread is to have this one's core: a thread that stands still may sleep at once. */
-void handover_rest(struct world_space *space);
 void handover_kick(struct world_space *space);
 
 /* place.c: puts the process' threads on the right cores, if the VMM has moved. */

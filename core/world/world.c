@@ -149,8 +149,6 @@ static void remove_space(struct world_pool *pool, unsigned slot)
 {
     if (pool->current == pool->spaces[slot])
         pool->current = NULL;
-    if (pool->awake == pool->spaces[slot])
-        pool->awake = NULL;
     space_destroy(pool->spaces[slot]);
     pool->spaces[slot] = NULL;
 }
@@ -257,18 +255,6 @@ const struct world_costs *world_costs(const struct world_pool *pool)
     return &pool->costs;
 }
 
-/* Two threads that spin on one core: the one that is to go on would wait for the other's patience to end. */
-static void make_room(struct world_space *space)
-{
-    struct world_pool *pool = space->pool;
-
-    if (!spins(space))
-        return;
-    if (pool->awake && pool->awake != space)
-        handover_rest(pool->awake);
-    pool->awake = space;
-}
-
 int run_unchecked(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
 {
     struct world_pool *pool = space->pool;
@@ -287,7 +273,6 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
         return 0;
     }
     exits_enter(space, regs);
-    make_room(space);
     err = handover_enter(space, why);
     if (!err)
         err = handover_wait(space, why);
@@ -331,7 +316,6 @@ int world_begin(struct world_space *space, const struct world_regs *regs, struct
         pool->current = NULL;
     space->last_use = ++pool->uses;
     exits_enter(space, regs);
-    make_room(space);
     err = handover_enter(space, why);
     space->entered = !err;
     return err;
