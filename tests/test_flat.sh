@@ -12,7 +12,7 @@ engine=${VIRTLAB_ENGINE:-emulate/interp}
 guest=${VIRTLAB_GUEST:-$build/guest}
 here=$(cd "$(dirname "$0")" && pwd)
 seconds=60
-work=$build/tests/flat
+work=$build/tests/flat-${engine//[\/:]/-} # several engines are tested side by side
 mkdir -p "$work"
 passed=0 failed=0
 
