@@ -167,12 +167,31 @@ static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, 
     }
 }
 
+static uint64_t kernel_returns(const struct direct *d)
+{
+    const struct exit_count *back = &d->cpu->stats->exits[EXIT_INDEX_KERNEL_RETURN];
+    return back->taken + back->avoided;
+}
+
+/* Code that is translated without being timed shows up now and then. Has it not been in the kernel for very long? */
+static void notice_computing(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    struct policy *policy = &d->policy;
+    const uint64_t returns = kernel_returns(d);
+    if (!policy->begin || returns != policy->returns) {
+        policy->begin = now;
+        policy->returns = returns;
+    } else if (now - policy->begin >= policy->long_ticks) {
+        judge(d, p, now - policy->begin, now);
+    }
+}
+
 /* User mode has been entered, or goes on. */
 static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
 {
     struct policy *policy = &d->policy;
-    const struct exit_count *exits = d->cpu->stats->exits, *back = &exits[EXIT_INDEX_KERNEL_RETURN];
-    const uint64_t returns = back->taken + back->avoided, begin = policy->begin;
+    const struct exit_count *exits = d->cpu->stats->exits;
+    const uint64_t returns = kernel_returns(d), begin = policy->begin;
     const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
     const bool over = returns != policy->returns, halted = halts != policy->halts;
     const bool broken = !begin || halted;
@@ -218,6 +237,8 @@ bool policy_wants(struct direct *d)
         time_cycle(d, p, now);
     else if (now >= p->due)
         set_mode(d, p, POLICY_SAMPLE);
+    else
+        notice_computing(d, p, now);
     return p->mode == POLICY_TRIAL || p->mode == POLICY_DIRECT;
 }
 
