@@ -17,7 +17,8 @@
  * new to the translator, or because the host gave the CPU to somebody else. Very long ones aren't compared, since from
  * one timer interrupt to the next no way looks shorter than the other; there an exit is a trifle, and direct execution
  * right. (Unless it keeps trapping, on RDTSC say: policy_trap.) A process that waits for others or sleeps has no cycle
- * to be timed, and stays as it is. A verdict is looked at again soon, and later and later as it holds.
+ * to be timed, and stays as it is. Nor is anything tried where a whole cycle is shorter than an exit, which is known
+ * from the world's birth. A verdict is looked at again soon, and later and later as it holds.
  *
  * One account for each address space. New ones are translated at first: those that live briefly pay nothing.
  */
@@ -25,15 +26,16 @@
 #include <stdlib.h>
 #include <x86intrin.h>
 
-#define NS_GRACE      200000  /* before the first look at an address space */
+#define NS_GRACE      50000   /* before the first look at an address space */
 #define NS_WAIT_FIRST 2000000 /* behind a new verdict; then twice as long each time, up to */
 #define NS_WAIT_MOST  128000000
 #define NS_LONG       300000  /* a very long cycle */
 #define NS_ENOUGH     2000000 /* timed for so long, a few cycles will do */
 #define FEW           3
 #define VERY_LONG     2  /* so many, one after the other, aren't by accident */
+#define HOPELESS      2  /* a trial ends early if its first few cycles are so many times as long */
 #define SKIPPED_MOST  24 /* cycles of a trial that are left out because of hidden faults: those of a beginning */
-#define BROKEN_MOST   64 /* cycles broken off by other address spaces or HLT, before a look is given up */
+#define BROKEN_MOST   32 /* with those broken off by other address spaces or HLT: a look is given up */
 #define TRAPS         32 /* judged together; */
 #define TRAP_EXITS    5  /* too many if less than so many exits' time lies between two */
 
@@ -118,6 +120,11 @@ static void judge(struct direct *d, struct space_policy *p, uint64_t cycle, uint
     if (cycle >= d->policy.long_ticks) {
         if (p->mode != POLICY_DIRECT)
             go_direct(d, p, d->policy.long_ticks / 2, now);
+    } else if (p->mode == POLICY_SAMPLE && cycle <= d->policy.exit_ticks) {
+        if (p->direct)
+            give_up(d, p, now);
+        else
+            keep_verdict(d, p, now);
     } else if (p->mode == POLICY_SAMPLE) {
         p->translated = cycle;
         set_mode(d, p, POLICY_TRIAL);
@@ -139,6 +146,14 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static bool hopeless(const struct space_policy *p)
+{
+    bool all = p->mode == POLICY_TRIAL && p->count >= FEW;
+    for (unsigned i = 0; i < p->count && all; i++)
+        all = p->sample[i] >= HOPELESS * p->translated;
+    return all;
+}
+
 static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, uint64_t now)
 {
     p->sample[p->count++] = ticks;
@@ -146,9 +161,28 @@ static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, 
     p->very_long = ticks >= d->policy.long_ticks ? p->very_long + 1 : 0;
     if (p->very_long == VERY_LONG) {
         judge(d, p, ticks, now);
-    } else if (p->count == POLICY_SAMPLES || (p->count >= FEW && p->timed >= ticks_of(d, NS_ENOUGH))) {
+    } else if (p->count == POLICY_SAMPLES || hopeless(p) || (p->count >= FEW && p->timed >= ticks_of(d, NS_ENOUGH))) {
         qsort(p->sample, p->count, sizeof(p->sample[0]), compare);
         judge(d, p, p->sample[p->count / 4], now);
+    }
+}
+
+static uint64_t kernel_returns(const struct direct *d)
+{
+    const struct exit_count *back = &d->cpu->stats->exits[EXIT_INDEX_KERNEL_RETURN];
+    return back->taken + back->avoided;
+}
+
+/* Code that is translated without being timed shows up now and then. Has it not been in the kernel for very long? */
+static void notice_computing(struct direct *d, struct space_policy *p, uint64_t now)
+{
+    struct policy *policy = &d->policy;
+    const uint64_t returns = kernel_returns(d);
+    if (!policy->begin || returns != policy->returns) {
+        policy->begin = now;
+        policy->returns = returns;
+    } else if (now - policy->begin >= policy->long_ticks) {
+        judge(d, p, now - policy->begin, now);
     }
 }
 
@@ -156,14 +190,14 @@ static void add_cycle(struct direct *d, struct space_policy *p, uint64_t ticks, 
 static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
 {
     struct policy *policy = &d->policy;
-    const struct exit_count *exits = d->cpu->stats->exits, *back = &exits[EXIT_INDEX_KERNEL_RETURN];
-    const uint64_t returns = back->taken + back->avoided, begin = policy->begin;
+    const struct exit_count *exits = d->cpu->stats->exits;
+    const uint64_t returns = kernel_returns(d), begin = policy->begin;
     const uint64_t halts = exits[EXIT_INDEX_HLT].taken + exits[EXIT_INDEX_HLT].avoided;
     const bool over = returns != policy->returns, halted = halts != policy->halts;
     const bool broken = !begin || halted;
     const bool skip = policy->hidden && p->mode == POLICY_TRIAL && p->skipped < SKIPPED_MOST;
     if (begin && !over) {
-        if (now - begin >= VERY_LONG * policy->long_ticks) /* and no end of it */
+        if (now - begin >= policy->long_ticks) /* and no end of it */
             judge(d, p, now - begin, now);
         return;
     }
@@ -174,7 +208,7 @@ static void time_cycle(struct direct *d, struct space_policy *p, uint64_t now)
     p->skipped += skip || broken;
     if (!skip && !broken)
         add_cycle(d, p, now - begin, now);
-    else if (p->mode == POLICY_SAMPLE && p->skipped > BROKEN_MOST)
+    else if (p->mode != POLICY_DIRECT && p->skipped > BROKEN_MOST)
         keep_verdict(d, p, now);
 }
 
@@ -203,6 +237,8 @@ bool policy_wants(struct direct *d)
         time_cycle(d, p, now);
     else if (now >= p->due)
         set_mode(d, p, POLICY_SAMPLE);
+    else
+        notice_computing(d, p, now);
     return p->mode == POLICY_TRIAL || p->mode == POLICY_DIRECT;
 }
 
