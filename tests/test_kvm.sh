@@ -46,8 +46,8 @@ fetch_kernel
 make_root || exit 1
 (cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 >"$work/initramfs.gz"
 
-# Two CPUs, so that the suite's guests need not wait for its scripts.
-timeout "$limit" qemu-system-x86_64 -accel tcg -smp 1 -m 2G -cpu qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdtscp,+smep,+smap,+fsgsbase,+erms,+umip,+pdpe1gb \
+# No SMAP: QEMU's IRETQ in ring 3 reads its operands as the supervisor would, and a world's entry is such an IRETQ.
+timeout "$limit" qemu-system-x86_64 -accel tcg -smp 1 -m 2G -cpu qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdtscp,+smep,+fsgsbase,+erms,+umip,+pdpe1gb \
     -display none -monitor none -no-reboot -serial stdio -kernel "$kernel" -initrd "$work/initramfs.gz" \
     -append 'console=ttyS0 quiet panic=-1 cryptomgr.notests tsc=reliable' </dev/null >"$work/console.raw" 2>"$work/errors"
 status=$?

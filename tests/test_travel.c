@@ -212,7 +212,7 @@ static void check_travel(const char *first, const char *second)
 
 static void test_bt(void)
 {
-    check_travel("emulate/interp", "full/bt");
+    check_travel("emulate/interp", "full/bt:all");
 }
 static void test_kvm(void)
 {
@@ -220,13 +220,13 @@ static void test_kvm(void)
 }
 static void test_kvm_bt(void)
 {
-    check_travel("hwassist/kvm", "full/bt");
+    check_travel("hwassist/kvm", "full/bt:all");
 }
 
 static const struct vltest tests[] = {
-    {"a guest travels between emulate/interp and full/bt", test_bt},
+    {"a guest travels between emulate/interp and full/bt:all", test_bt},
     {"a guest travels between hwassist/kvm and emulate/interp", test_kvm},
-    {"a guest travels between hwassist/kvm and full/bt", test_kvm_bt},
+    {"a guest travels between hwassist/kvm and full/bt:all", test_kvm_bt},
 };
 
 int main(void)
