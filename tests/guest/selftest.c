@@ -29,6 +29,18 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+/* A name in the folder for scratch files: $SELFTEST_DIR, so that natively several may run at once, or /tmp. */
+static const char *at(const char *name)
+{
+    static char path[4][128];
+    static unsigned next;
+    const char *folder = getenv("SELFTEST_DIR");
+    char *p = path[next++ % 4];
+
+    snprintf(p, sizeof(path[0]), "%s/%s", folder ? folder : "/tmp", name);
+    return p;
+}
+
 #define PAGE 4096
 
 /* Stops the program if a condition does not hold; says which. */
@@ -224,7 +236,7 @@ static void test_shared_memory(void)
 static void test_file_mapping(void)
 {
     char text[] = "hello, mapping", buf[32] = {0};
-    int fd = open("/tmp/st-map", O_RDWR | O_CREAT | O_TRUNC, 0644);
+    int fd = open(at("st-map"), O_RDWR | O_CREAT | O_TRUNC, 0644);
     char *priv, *shared;
 
     CHECK(fd >= 0 && write(fd, text, sizeof(text)) == sizeof(text));
@@ -240,7 +252,7 @@ static void test_file_mapping(void)
     close(fd);
     munmap(priv, PAGE);
     munmap(shared, PAGE);
-    unlink("/tmp/st-map");
+    unlink(at("st-map"));
 }
 
 /* --- faults and signals ------------------------------------------------------------------- */
@@ -693,8 +705,8 @@ static void test_files(void)
     char buf[64] = {0};
     int fd;
 
-    CHECK(mkdir("/tmp/st", 0755) == 0 && mkdir("/tmp/st", 0755) == -1 && errno == EEXIST);
-    CHECK(chdir("/tmp/st") == 0 && getcwd(buf, sizeof(buf)) && !strcmp(buf, "/tmp/st"));
+    CHECK(mkdir(at("st"), 0755) == 0 && mkdir(at("st"), 0755) == -1 && errno == EEXIST);
+    CHECK(chdir(at("st")) == 0 && getcwd(buf, sizeof(buf)) && !strcmp(buf, at("st")));
     fd = open("a", O_RDWR | O_CREAT | O_EXCL, 0600);
     CHECK(fd >= 0 && open("a", O_RDWR | O_CREAT | O_EXCL, 0600) == -1 && errno == EEXIST);
     CHECK(writev(fd, v, 2) == 7 && pwrite(fd, "X", 1, 10000) == 1);
@@ -714,9 +726,9 @@ static void test_files(void)
     CHECK(lstat("link", &st) == 0 && S_ISLNK(st.st_mode));
     CHECK(symlink("loop", "loop") == 0 && open("loop", O_RDONLY) == -1 && errno == ELOOP);
     CHECK(open("log/x", O_RDONLY) == -1 && errno == ENOTDIR);
-    CHECK(rmdir("/tmp/st") == -1 && errno == ENOTEMPTY);
+    CHECK(rmdir(at("st")) == -1 && errno == ENOTEMPTY);
     CHECK(unlink("log") == 0 && unlink("link") == 0 && unlink("loop") == 0 && chdir("/") == 0);
-    CHECK(rmdir("/tmp/st") == 0);
+    CHECK(rmdir(at("st")) == 0);
 }
 
 static void test_directory(void)
@@ -726,21 +738,21 @@ static void test_directory(void)
     int n = 0;
     DIR *d;
 
-    CHECK(mkdir("/tmp/dir", 0755) == 0);
+    CHECK(mkdir(at("dir"), 0755) == 0);
     for (int i = 0; i < 3000; i++) {
-        snprintf(name, sizeof(name), "/tmp/dir/file%d", i);
+        snprintf(name, sizeof(name), "%s/file%d", at("dir"), i);
         close(open(name, O_CREAT | O_WRONLY, 0644));
     }
-    CHECK((d = opendir("/tmp/dir")));
+    CHECK((d = opendir(at("dir"))));
     while ((e = readdir(d))) { /* entries go while we walk */
         if (e->d_name[0] == '.')
             continue;
-        snprintf(name, sizeof(name), "/tmp/dir/%s", e->d_name);
+        snprintf(name, sizeof(name), "%s/%s", at("dir"), e->d_name);
         CHECK(e->d_type == DT_REG && unlink(name) == 0);
         n++;
     }
     closedir(d);
-    CHECK(n == 3000 && rmdir("/tmp/dir") == 0);
+    CHECK(n == 3000 && rmdir(at("dir")) == 0);
 }
 
 static void test_descriptors(void)
