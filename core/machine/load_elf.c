@@ -154,6 +154,25 @@ bool elf_holds(const struct elf *elf, uint64_t paddr)
     return false;
 }
 
+bool elf_find_note(const struct elf *elf, const struct image *image, const char *name, size_t size, uint32_t type,
+                   struct elf_note *note)
+{
+    *note = (struct elf_note){0};
+    while (elf_next_note(elf, image, note))
+        if (note->type == type && elf_note_is(image, note, name, size))
+            return true;
+    return false;
+}
+
+bool elf_file_has_note(const struct image *image, const char *name, size_t size, uint32_t type)
+{
+    struct reason unused = {""};
+    struct elf_note note;
+    struct elf elf;
+
+    return elf_read(&elf, image, &unused) == 0 && elf_find_note(&elf, image, name, size, type, &note);
+}
+
 uint64_t elf_entry_paddr(const struct elf *elf)
 {
     for (unsigned i = 0; i < elf->count; i++) {

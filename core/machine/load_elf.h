@@ -46,6 +46,13 @@ bool elf_next_note(const struct elf *elf, const struct image *image, struct elf_
 /* Has it this name (`size` bytes, with the final NUL)? */
 bool elf_note_is(const struct image *image, const struct elf_note *note, const char *name, size_t size);
 
+/* The first note of this name (with the final NUL, `size` bytes) and type; false when there is none. */
+bool elf_find_note(const struct elf *elf, const struct image *image, const char *name, size_t size, uint32_t type,
+                   struct elf_note *note);
+
+/* Is the file an ELF file with such a note? One that can't be read as ELF is reported by whoever takes it. */
+bool elf_file_has_note(const struct image *image, const char *name, size_t size, uint32_t type);
+
 /* e_entry is a virtual address (gABI); this is the physical one, or 0 when it is in no loaded segment. */
 uint64_t elf_entry_paddr(const struct elf *elf);
 

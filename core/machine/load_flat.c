@@ -13,33 +13,17 @@
 
 typedef unsigned long long ull;
 
-/*
- * Looks for our note. The descriptor may reach beyond its segment: load_flat() then refuses the file, instead of taking
- * it for another kind.
- */
-static bool find_note(const struct elf *elf, const struct image *image, struct elf_note *note)
-{
-    *note = (struct elf_note){0};
-    while (elf_next_note(elf, image, note))
-        if (note->type == FLAT_NOTE_ENTRY && elf_note_is(image, note, FLAT_NOTE_NAME, sizeof(FLAT_NOTE_NAME)))
-            return true;
-    return false;
-}
-
+/* A descriptor that reaches beyond its segment is refused later, instead of the file being taken for another kind. */
 bool is_flat(const struct image *kernel)
 {
-    struct reason unused = {""}; /* a file that can't be read as ELF is reported by whoever takes it */
-    struct elf_note note;
-    struct elf elf;
-
-    return elf_read(&elf, kernel, &unused) == 0 && find_note(&elf, kernel, &note);
+    return elf_file_has_note(kernel, FLAT_NOTE_NAME, sizeof(FLAT_NOTE_NAME), FLAT_NOTE_ENTRY);
 }
 
 static int get_entry(const struct elf *elf, struct load *load, uint64_t *entry)
 {
     struct elf_note note;
 
-    if (!find_note(elf, load->kernel, &note))
+    if (!elf_find_note(elf, load->kernel, FLAT_NOTE_NAME, sizeof(FLAT_NOTE_NAME), FLAT_NOTE_ENTRY, &note))
         return image_bad(load->kernel, load->why, "not a flat program: the note '%s' is missing", FLAT_NOTE_NAME);
     if (!elf->is64)
         return image_bad(load->kernel, load->why, "has the note of a flat program, but is a 32-bit ELF file");

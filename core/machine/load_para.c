@@ -13,29 +13,16 @@
 
 typedef unsigned long long ull;
 
-static bool find_note(const struct elf *elf, const struct image *image, struct elf_note *note)
-{
-    *note = (struct elf_note){0};
-    while (elf_next_note(elf, image, note))
-        if (note->type == PARA_NOTE_START && elf_note_is(image, note, PARA_NOTE_NAME, sizeof(PARA_NOTE_NAME)))
-            return true;
-    return false;
-}
-
 bool is_para(const struct image *kernel)
 {
-    struct reason unused = {""}; /* a file that can't be read as ELF is reported by whoever takes it */
-    struct elf_note note;
-    struct elf elf;
-
-    return elf_read(&elf, kernel, &unused) == 0 && find_note(&elf, kernel, &note);
+    return elf_file_has_note(kernel, PARA_NOTE_NAME, sizeof(PARA_NOTE_NAME), PARA_NOTE_START);
 }
 
 static int get_note(const struct elf *elf, struct load *load, struct para_note *para)
 {
     struct elf_note note;
 
-    if (!find_note(elf, load->kernel, &note))
+    if (!elf_find_note(elf, load->kernel, PARA_NOTE_NAME, sizeof(PARA_NOTE_NAME), PARA_NOTE_START, &note))
         return image_bad(load->kernel, load->why, "not a paravirtual kernel: it has no note of para.h's");
     if (!elf->is64 || note.descsz != sizeof(*para) || !image_get(load->kernel, note.desc, para, sizeof(*para)))
         return image_bad(load->kernel, load->why, "its paravirtual note isn't whole, or it is a 32-bit file");

@@ -21,6 +21,7 @@
 #ifndef VIRTLAB_PARA_DIRECT_H
 #define VIRTLAB_PARA_DIRECT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 #include <virtlab/engine.h>
@@ -54,6 +55,15 @@ struct grant {
 /* What the machine was asked and has not answered yet. */
 enum question { ASKED_NOTHING, ASKED_OUT, ASKED_IN, ASKED_STRING_IN };
 
+/* The thread that kicks the guest when its time has come (timer.c). */
+struct timer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    struct timespec when; /* CLOCK_MONOTONIC */
+    bool made, set, quit;
+};
+
 struct engine {
     const struct engine_host *host;
     struct world_pool *pool;
@@ -84,8 +94,7 @@ struct engine {
     atomic_bool kicked;     /* somebody wants run() to come back */
     struct para_time clock; /* as it stands in the shared page, where the guest can change it */
     uint64_t timer_at;      /* TSC at which the timer's event is due; 0: never */
-    timer_t timer;          /* kicks the guest at that time */
-    bool timer_made;
+    struct timer timer;     /* kicks the guest at that time */
 
     /* Hand-over without the hypervisor (gate.c, peer.c). */
     struct gate_page *gate_in, *gate_out;

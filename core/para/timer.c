@@ -2,25 +2,19 @@
 /*
  * timer.c - the guest's one-shot timer: an event on port PARA_PORT_TIMER at a time of the guest's clock.
  *
- * A timer of the host's kicks whatever guest code runs; what is due is decided by the TSC alone. A machine that is
- * blocked waits here while a timer is set, because the machine's own idling knows nothing of it.
+ * A thread kicks whatever guest code runs when the time has come; what is due is decided by the TSC alone. It is a
+ * thread of our own, not one of timer_create's: those may still be on their way after timer_delete, when the engine is
+ * gone. A machine that is blocked waits here while a timer is set, because the machine's own idling knows nothing of
+ * it.
  */
 #include "para/direct.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <x86intrin.h>
 
 #define NS_PER_S INT64_C(1000000000)
 #define NS_MAX   (UINT64_C(1) << 60) /* 36 years: no product overflows */
 #define NAP_NS   5000000             /* how long a kick from another thread may go unnoticed */
-
-static void ring(union sigval engine)
-{
-    struct engine *e = engine.sival_ptr;
-
-    world_kick(e->pool);
-}
 
 static uint64_t tsc_of(const struct engine *e, uint64_t ns)
 {
@@ -36,31 +30,63 @@ static int64_t ns_left(const struct engine *e)
     return ticks <= 0 ? 0 : (int64_t)(((unsigned __int128)(uint64_t)ticks * e->clock.mul) >> e->clock.shift);
 }
 
+static void *timer_thread(void *engine)
+{
+    struct engine *e = engine;
+    struct timer *timer = &e->timer;
+
+    pthread_mutex_lock(&timer->lock);
+    while (!timer->quit) {
+        if (!timer->set) {
+            pthread_cond_wait(&timer->changed, &timer->lock);
+        } else if (pthread_cond_timedwait(&timer->changed, &timer->lock, &timer->when) == ETIMEDOUT) {
+            timer->set = false;
+            world_kick(e->pool);
+        }
+    }
+    pthread_mutex_unlock(&timer->lock);
+    return NULL;
+}
+
 static bool make(struct engine *e)
 {
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD, .sigev_value.sival_ptr = e, .sigev_notify_function = ring};
+    struct timer *timer = &e->timer;
+    pthread_condattr_t attributes;
 
-    if (!e->timer_made)
-        e->timer_made = timer_create(CLOCK_MONOTONIC, &event, &e->timer) == 0;
-    return e->timer_made;
+    if (timer->made)
+        return true;
+    pthread_mutex_init(&timer->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&timer->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    timer->made = pthread_create(&timer->thread, NULL, timer_thread, e) == 0;
+    return timer->made;
+}
+
+/* The thread is to kick in `ns` nanoseconds; never, if there is no time set. */
+static void arm(struct engine *e, int64_t ns)
+{
+    struct timer *timer = &e->timer;
+
+    pthread_mutex_lock(&timer->lock);
+    clock_gettime(CLOCK_MONOTONIC, &timer->when);
+    ns += timer->when.tv_nsec;
+    timer->when.tv_sec += ns / NS_PER_S;
+    timer->when.tv_nsec = ns % NS_PER_S;
+    timer->set = e->timer_at != 0;
+    pthread_cond_signal(&timer->changed);
+    pthread_mutex_unlock(&timer->lock);
 }
 
 int64_t timer_set(struct engine *e, const uint64_t *args)
 {
-    struct itimerspec when = {0};
-    int64_t left;
-
     if (!e->clock.mul || !make(e))
         return -PARA_ENOSYS;
     if (args[0] > NS_MAX)
         return -PARA_EINVAL;
     e->timer_at = args[0] ? tsc_of(e, args[0]) : 0;
-    if (e->timer_at) {
-        left = ns_left(e);
-        when.it_value.tv_sec = left / NS_PER_S;
-        when.it_value.tv_nsec = left % NS_PER_S + (left == 0);
-    }
-    timer_settime(e->timer, 0, &when, NULL);
+    arm(e, e->timer_at ? ns_left(e) : 0);
     return 0;
 }
 
@@ -85,6 +111,15 @@ void timer_wait(struct engine *e)
 
 void timer_destroy(struct engine *e)
 {
-    if (e->timer_made)
-        timer_delete(e->timer);
+    struct timer *timer = &e->timer;
+
+    if (!timer->made)
+        return;
+    pthread_mutex_lock(&timer->lock);
+    timer->quit = true;
+    pthread_cond_signal(&timer->changed);
+    pthread_mutex_unlock(&timer->lock);
+    pthread_join(timer->thread, NULL);
+    pthread_cond_destroy(&timer->changed);
+    pthread_mutex_destroy(&timer->lock);
 }

@@ -96,7 +96,7 @@
 #define PARA_ENOSYS 38
 
 #define PARA_FEATURE_BATCH 1  /* multicalls and lists longer than 1: else -EINVAL, for comparison's sake */
-#define PARA_FEATURE_ASYNC 2  /* PARA_EVENT_SUBMIT is carried out after it has returned */
+#define PARA_FEATURE_ASYNC 2  /* PARA_EVENT_SEND returns at once; what it asks for is done later, and told by an event */
 
 #define PARA_IO_OUT 0
 #define PARA_IO_IN  1
