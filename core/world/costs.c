@@ -8,6 +8,7 @@
  * only instruction that a world without guest memory has.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -16,7 +17,7 @@
 
 #include "world/private.h"
 
-#define ROUNDS     25
+#define ROUNDS     15
 #define BATCH      32
 #define PATIENT_NS 50000 /* while measuring; and the longest time ever spent in spinning */
 #define SCRATCH    UINT64_C(0x10000000)
@@ -184,17 +185,15 @@ static int measure_stop(struct world_space *space, uint32_t *result, struct reas
     return 0;
 }
 
-int costs_measure(struct world_pool *pool, struct reason *why)
+static int measure(struct world_pool *pool, struct reason *why)
 {
     struct world_costs *costs = &pool->costs;
     struct world_space *space;
     uint64_t start;
-    cpu_set_t cores;
     int err;
 
-    costs->cores = sched_getaffinity(0, sizeof cores, &cores) ? 1 : (unsigned)CPU_COUNT(&cores);
     start = now_ns();
-    space = pool->spaces[0] = space_create(pool, why); /* stays, as the first spare one */
+    space = pool->spaces[0] = space_create(pool, why); /* stays, as this pool's first spare one */
     if (!space)
         return -EIO;
     costs->space = (uint32_t)(now_ns() - start);
@@ -217,5 +216,51 @@ int costs_measure(struct world_pool *pool, struct reason *why)
     world_log("cores %u, spin %d, hand-over %u/%u/%u ns, exit %u, stop %u, map %u, unmap %u, batch %u, space %u",
               costs->cores, costs->spin, costs->handover_spin, costs->handover_sleep, costs->handover_far, costs->exit,
               costs->stop, costs->map_page, costs->unmap_page, costs->map_batch, costs->space);
+    return err;
+}
+
+/*
+ * Measuring takes some milliseconds, and a process often makes a pool to see whether it can, and then another to use
+ * it. What the same way of waiting costs on the same cores doesn't change in between, so it is measured once.
+ */
+static struct {
+    bool valid;
+    enum world_wait wait;
+    struct world_costs costs;
+    struct patience vmm, guest;
+} kept;
+static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static bool take_kept(struct world_pool *pool)
+{
+    struct world_costs *costs = &pool->costs;
+    bool traps_cpuid = costs->traps_cpuid;
+
+    if (!kept.valid || kept.wait != pool->options.wait || kept.costs.cores != costs->cores ||
+        kept.costs.fsgsbase != costs->fsgsbase)
+        return false;
+    *costs = kept.costs;
+    costs->traps_cpuid = traps_cpuid; /* this pool's own choice */
+    pool->vmm = kept.vmm;
+    pool->guest = kept.guest;
+    return true;
+}
+
+int costs_find(struct world_pool *pool, struct reason *why)
+{
+    cpu_set_t cores;
+    int err = 0;
+
+    pool->costs.cores = sched_getaffinity(0, sizeof cores, &cores) ? 1 : (unsigned)CPU_COUNT(&cores);
+    pthread_mutex_lock(&kept_lock);
+    if (!take_kept(pool)) {
+        err = measure(pool, why);
+        kept.valid = !err;
+        kept.wait = pool->options.wait;
+        kept.costs = pool->costs;
+        kept.vmm = pool->vmm;
+        kept.guest = pool->guest;
+    }
+    pthread_mutex_unlock(&kept_lock);
     return err;
 }

@@ -121,8 +121,8 @@ int exits_decode(struct world_space *space, struct world_regs *regs, struct worl
 /* world.c: world_run without the checks, for costs.c, which runs an instruction in the hole. */
 int run_unchecked(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why);
 
-/* costs.c: measures, and decides how to wait. */
-int costs_measure(struct world_pool *pool, struct reason *why);
+/* costs.c: measures, unless this process has done so before, and decides how to wait. */
+int costs_find(struct world_pool *pool, struct reason *why);
 
 void world_log(const char *format, ...) PRINTF_LIKE(1, 2); /* probe.c */
 

@@ -14,19 +14,21 @@
 
 int world_probe(struct reason *why)
 {
-    struct world_options options = {.ram_size = PAGE_SIZE, .max_spaces = 1, .wait = WORLD_WAIT_SLEEP};
+    struct world_options options = {.ram_size = PAGE_SIZE, .max_spaces = 1};
     struct world_pool *pool = NULL;
+    struct world_space *space = NULL;
+    bool fresh;
 
     options.ram_fd = memfd_create("virtlab-probe", MFD_CLOEXEC);
     if (options.ram_fd < 0)
         return fail(why, errno, "world: memfd_create: %s", strerror(errno));
     if (ftruncate(options.ram_fd, PAGE_SIZE) == 0)
-        pool = world_create(&options, why); /* maps, runs and leaves, to measure */
+        pool = world_create(&options, why); /* the first time in this process: maps, runs and leaves, to measure */
     close(options.ram_fd);
-    if (!pool)
-        return fail(why, ENOTSUP, "world: no space could be made");
+    if (pool)
+        space = world_space_get(pool, 1, &fresh, why);
     world_destroy(pool);
-    return 0;
+    return space ? 0 : fail(why, ENOTSUP, "world: no space could be made");
 }
 
 void world_log(const char *format, ...)

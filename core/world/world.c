@@ -102,7 +102,7 @@ static int check_options(struct world_options *options, struct reason *why)
 
 struct world_pool *world_create(const struct world_options *options, struct reason *why)
 {
-    /* Two pools in one process have nothing in common: no state of this component is global. */
+    /* Two pools in one process have nothing in common but what costs.c has measured. */
     struct world_pool *pool = calloc(1, sizeof *pool);
 
     if (!pool) {
@@ -121,7 +121,7 @@ struct world_pool *world_create(const struct world_options *options, struct reas
         goto failed;
     }
     pool->image_fd = image_create(pool->options.hole, why);
-    if (pool->image_fd < 0 || costs_measure(pool, why))
+    if (pool->image_fd < 0 || costs_find(pool, why))
         goto failed;
     return pool;
 

@@ -114,8 +114,9 @@ struct world_exit {
 int world_probe(struct reason *why) MUST_CHECK;
 
 /*
- * A pool with no spaces yet. Takes some milliseconds, for it measures (world_costs). NULL with why.
- * All spaces die with the thread that calls this: it must live as long as the pool, and be the one that uses it.
+ * A pool with no spaces yet. The first one in a process takes some milliseconds, for it measures (world_costs). NULL
+ * with why. All spaces die with the thread that calls this: it must live as long as the pool, and be the one that uses
+ * it.
  */
 struct world_pool *world_create(const struct world_options *options, struct reason *why) MUST_CHECK;
 /* Kills and reaps all spaces. No world_kick may be under way or come after. NULL is allowed. */
@@ -189,7 +190,7 @@ void world_kick_entered(struct world_space *space);
  */
 void world_kick(struct world_pool *pool);
 
-/* What things cost here, measured when the pool was made; nanoseconds, medians. */
+/* What things cost here, measured when the process' first such pool was made; nanoseconds, medians. */
 struct world_costs {
     unsigned cores;          /* that this process may use */
     bool spin;               /* VMM and guest thread spin before they sleep */
