@@ -27,10 +27,10 @@ int image_bad(const struct image *image, struct reason *why, const char *format,
     return fail(why, ENOEXEC, "%s%s: %s", tail == image->name ? "" : "...", tail, text);
 }
 
-int image_read(struct image *image, int fd, struct reason *why)
+/* Sets image->size, if the file is one to be read. */
+static int measure(struct image *image, int fd, struct reason *why)
 {
     struct stat st;
-    uint64_t done = 0;
 
     if (fstat(fd, &st))
         return image_bad(image, why, "%s", strerror(errno));
@@ -42,13 +42,30 @@ int image_read(struct image *image, int fd, struct reason *why)
         return image_bad(image, why, "is empty");
     if ((uint64_t)st.st_size > IMAGE_MAX)
         return image_bad(image, why, "is larger than %llu MiB", (unsigned long long)(IMAGE_MAX >> 20));
-
     image->size = (uint64_t)st.st_size;
-    image->bytes = malloc(image->size);
-    if (!image->bytes)
-        return image_bad(image, why, "no memory for its %llu bytes", (unsigned long long)image->size);
+    return 0;
+}
+
+int image_find(struct image *image, const char *name, int *fd, struct reason *why)
+{
+    int err;
+
+    *image = (struct image){.name = name};
+    *fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* non-blocking: a FIFO has no writer */
+    if (*fd < 0)
+        return image_bad(image, why, "%s", strerror(errno));
+    err = measure(image, *fd, why);
+    if (err)
+        close(*fd);
+    return err;
+}
+
+int image_take(const struct image *image, int fd, void *to, struct reason *why)
+{
+    uint64_t done = 0;
+
     while (done < image->size) {
-        ssize_t n = read(fd, image->bytes + done, image->size - done);
+        ssize_t n = read(fd, (uint8_t *)to + done, image->size - done);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -61,14 +78,24 @@ int image_read(struct image *image, int fd, struct reason *why)
     return 0;
 }
 
+int image_read(struct image *image, int fd, struct reason *why)
+{
+    int err = measure(image, fd, why);
+
+    if (err)
+        return err;
+    image->bytes = malloc(image->size);
+    if (!image->bytes)
+        return image_bad(image, why, "no memory for its %llu bytes", (unsigned long long)image->size);
+    return image_take(image, fd, image->bytes, why);
+}
+
 int image_open(struct image *image, const char *name, struct reason *why)
 {
-    int fd, err;
+    int fd, err = image_find(image, name, &fd, why);
 
-    *image = (struct image){.name = name};
-    fd = open(name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* non-blocking: a FIFO has no writer */
-    if (fd < 0)
-        return image_bad(image, why, "%s", strerror(errno));
+    if (err)
+        return err;
     err = image_read(image, fd, why);
     close(fd);
     if (err)

@@ -26,6 +26,13 @@ void image_close(struct image *image);
 /* The same from an open file; image->name is set, and stays the caller's. */
 int image_read(struct image *image, int fd, struct reason *why) MUST_CHECK;
 
+/*
+ * In two steps, for what goes straight to its place: opens the file and finds its size, then reads that much. The
+ * caller closes *fd after success; image->bytes stays NULL.
+ */
+int image_find(struct image *image, const char *name, int *fd, struct reason *why) MUST_CHECK;
+int image_take(const struct image *image, int fd, void *to, struct reason *why) MUST_CHECK;
+
 /* Records "file: what is wrong" and returns -ENOEXEC. */
 int image_bad(const struct image *image, struct reason *why, const char *format, ...) PRINTF_LIKE(3, 4);
 

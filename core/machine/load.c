@@ -8,6 +8,8 @@
  */
 #include "machine/load.h"
 
+#include <unistd.h>
+
 int load_put(struct load *load, uint64_t at, const void *bytes, uint64_t len)
 {
     void *to = ram_at(load->ram, gpa(at), len);
@@ -25,6 +27,27 @@ int load_put_string(struct load *load, const char *what, const char *string, uin
     int err = layout_place_low(&load->layout, what, LOW_START, size, 16, at, load->why);
 
     return err ? err : load_put(load, *at, string, size);
+}
+
+/* As high as it can: kernels grow upwards from their own end. Read straight into RAM: some megabytes count at a start.
+ */
+int load_put_initrd(struct load *load, uint64_t limit, uint64_t *at, uint64_t *size)
+{
+    struct image initrd;
+    int fd, err = image_find(&initrd, load->initrd, &fd, load->why);
+    void *to;
+
+    if (err)
+        return err;
+    *size = initrd.size;
+    err = layout_place_high(&load->layout, "the initrd", limit, initrd.size, PAGE_SIZE, at, load->why);
+    to = err ? NULL : ram_at(load->ram, gpa(*at), initrd.size);
+    if (to)
+        err = image_take(&initrd, fd, to, load->why);
+    else if (!err)
+        err = image_bad(&initrd, load->why, "its place at %#llx is outside RAM", (unsigned long long)*at);
+    close(fd);
+    return err;
 }
 
 static int load_by_protocol(struct load *load)

@@ -53,6 +53,9 @@ int put_pvh_info(struct load *load, uint64_t *at) MUST_CHECK;
 /* Copies bytes to a place that the layout has given out. */
 int load_put(struct load *load, uint64_t at, const void *bytes, uint64_t len) MUST_CHECK;
 
+/* Puts the file load->initrd below `limit`: where it is, and its size in bytes. */
+int load_put_initrd(struct load *load, uint64_t limit, uint64_t *at, uint64_t *size) MUST_CHECK;
+
 /* Places a string, terminated, in low memory if it has room. */
 int load_put_string(struct load *load, const char *what, const char *string, uint64_t *at) MUST_CHECK;
 

@@ -110,21 +110,13 @@ static int place_kernel(struct load *load, const struct setup_header *h, uint64_
 
 static int put_initrd(struct load *load, struct setup_header *h)
 {
-    struct image initrd;
-    uint64_t at;
-    int err = image_open(&initrd, load->initrd, load->why);
+    uint64_t at, size;
+    int err = load_put_initrd(load, (uint64_t)h->initrd_addr_max + 1, &at, &size);
 
-    if (err)
-        return err;
-    err = layout_place_high(&load->layout, "the initrd", (uint64_t)h->initrd_addr_max + 1, initrd.size, PAGE_SIZE, &at,
-                            load->why);
-    if (!err)
-        err = load_put(load, at, initrd.bytes, initrd.size);
     if (!err) {
         h->ramdisk_image = (uint32_t)at;
-        h->ramdisk_size = (uint32_t)initrd.size;
+        h->ramdisk_size = (uint32_t)size;
     }
-    image_close(&initrd);
     return err;
 }
 

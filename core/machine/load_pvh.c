@@ -50,22 +50,6 @@ static bool find_entry(const struct elf *elf, const struct image *image, uint64_
     return false;
 }
 
-/* The initrd goes as high as it can: kernels grow upwards from their own end. */
-static int put_initrd(struct load *load, struct hvm_modlist_entry *module)
-{
-    struct image initrd;
-    int err = image_open(&initrd, load->initrd, load->why);
-
-    if (err)
-        return err;
-    err = layout_place_high(&load->layout, "the initrd", RAM_MAX, initrd.size, PAGE_SIZE, &module->paddr, load->why);
-    if (!err)
-        err = load_put(load, module->paddr, initrd.bytes, initrd.size);
-    module->size = initrd.size;
-    image_close(&initrd);
-    return err;
-}
-
 int put_pvh_info(struct load *load, uint64_t *at)
 {
     struct start_block block = {.info = {.magic = START_MAGIC, .version = START_VERSION}};
@@ -77,7 +61,7 @@ int put_pvh_info(struct load *load, uint64_t *at)
     if (!err && load->initrd) {
         block.info.nr_modules = 1;
         block.info.modlist_paddr = *at + offsetof(struct start_block, module);
-        err = put_initrd(load, &block.module);
+        err = load_put_initrd(load, RAM_MAX, &block.module.paddr, &block.module.size);
     }
     if (err)
         return err;
