@@ -10,11 +10,13 @@
  * This is guest code as far as the host is concerned: it runs with the guest's rights, no more, and who jumps into the
  * middle of it gets what he deserves. peer.c reads from RIP how far a thread has come when it is fetched out of it.
  *
- *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: HLT, an exit.
- *           gate_plain  nobody waits on the other side: HLT, an exit, which the hypervisor takes for the call itself
- *   kernel: gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
+ *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: an exit.
+ *           gate_plain  nobody waits on the other side: an exit, which the hypervisor takes for the call itself
+ *   kernel: gate_call   what the hypercall stubs lead to: an exit
+ *           gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
  *           gate_wait   waits for the next call, and enters the kernel with it; out of patience: PARA_CALL_PEER
  *
+ * Exits are jumps to world_call (core/world/entry.c): no signal.
  * Next: peer.c.
  */
 #include "para/gate.h"
@@ -31,9 +33,9 @@ __asm__(
     ".pushsection .rodata.gate, \"a\", @progbits\n"
     ".balign 4096\n"
     ".globl gate_user, gate_user_end, gate_entry, gate_saved, gate_published, gate_load, gate_plain\n"
-    ".globl gate_kernel, gate_kernel_end, gate_iret, gate_wait, gate_got\n"
+    ".globl gate_kernel, gate_kernel_end, gate_call, gate_iret, gate_wait, gate_got\n"
     ".hidden gate_user, gate_user_end, gate_entry, gate_saved, gate_published, gate_load, gate_plain\n"
-    ".hidden gate_kernel, gate_kernel_end, gate_iret, gate_wait, gate_got\n"
+    ".hidden gate_kernel, gate_kernel_end, gate_call, gate_iret, gate_wait, gate_got\n"
     "gate_user:\n"
     "gate_entry:\n\t"
     L("cmpl $0, " IN(G_ACTIVE))
@@ -68,7 +70,10 @@ __asm__(
     L("pause")
     L("dec %edx")
     L("jnz 1b")
-    L("hlt")
+    L("lea 2f(%rip), %rcx")
+    L("jmp *" IN(G_WORLD))
+    "2:\n\t"
+    L("ud2")
     "gate_load:\n\t"
     L("lea " IN(G_FLAGS) ", %rsp")
     L("popfq")
@@ -90,19 +95,25 @@ __asm__(
     L("mov " IN(G_GPR+32) ", %rsp")
     L("jmp *" IN(G_RIP))
     "gate_plain:\n\t"
-    L("hlt")
+    L("jmp *" IN(G_WORLD))
     "gate_user_end:\n"
 
-    /* In the hypercall page, behind the stubs. The four words are filled in by the hypervisor. */
+    /* In the hypercall page, behind the stubs. The words are filled in by the hypervisor. */
     ".balign 64\n"
     "gate_kernel:\n"
     "gate_shared: .quad 0\n"                 /* struct para_shared */
     "gate_in: .quad 0\n"
     "gate_out: .quad 0\n"
     "gate_handler: .quad 0\n"                /* of SYSCALL */
+    "gate_world: .quad 0\n"                  /* world_call_at */
+    "gate_call:\n\t"                         /* what all stubs but one lead to */
+    L("pop %rcx")
+    L("jmp *gate_world(%rip)")
     "gate_slow:\n\t"                         /* an exit, as without all this */
     L("mov $" TEXT(PARA_CALL_IRET) ", %eax")
-    L("syscall")
+    L("lea 1f(%rip), %rcx")
+    L("jmp *gate_world(%rip)")
+    "1:\n\t"
     L("ud2")
     "gate_iret:\n\t"
     L("push %rcx")
@@ -168,7 +179,9 @@ __asm__(
     L("jns 1b")
     "8:\n\t"
     L("mov $" TEXT(PARA_CALL_PEER) ", %eax")
-    L("syscall")
+    L("lea 9f(%rip), %rcx")
+    L("jmp *gate_world(%rip)")
+    "9:\n\t"
     L("ud2")
     "gate_got:\n\t"
     L("movl $1, " TEXT(S_MASKED) "(%r11)")

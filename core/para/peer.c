@@ -42,24 +42,42 @@ static struct gate_words *words_of(struct engine *e)
     return ram_at(e->host->ram, gpa(e->info.hypercall_page + STUBS_END), sizeof(struct gate_words));
 }
 
+/* mov $number, %eax; jmp gate_call. But the stub of IRET must keep RAX: jmp gate_iret. */
+static void write_stub(uint8_t *page, uint32_t number)
+{
+    uint8_t *at = page + number * PARA_STUB_SIZE;
+    const uint8_t *to = number == PARA_CALL_IRET ? gate_iret : gate_call;
+    int32_t distance;
+
+    if (number != PARA_CALL_IRET) {
+        *at++ = 0xb8;
+        memcpy(at, &number, sizeof number);
+        at += sizeof number;
+    }
+    *at++ = 0xe9;
+    distance = (int32_t)(STUBS_END + (to - gate_kernel) - (at + sizeof distance - page));
+    memcpy(at, &distance, sizeof distance);
+}
+
 void peer_create(struct engine *e)
 {
     const struct ram *ram = e->host->ram;
     uint8_t *page = ram_at(ram, gpa(e->info.hypercall_page), PAGE_SIZE);
-    uint8_t *iret = page + PARA_CALL_IRET * PARA_STUB_SIZE;
-    uint32_t distance = (uint32_t)(STUBS_END + (gate_iret - gate_kernel) - (PARA_CALL_IRET * PARA_STUB_SIZE + 5));
 
+    memset(page, 0xcc, PAGE_SIZE);
+    for (uint32_t number = 0; number < PARA_CALL_COUNT; number++)
+        write_stub(page, number);
     memcpy(ram_at(ram, gpa(e->info.gate), PAGE_SIZE), gate_user, (size_t)(gate_user_end - gate_user));
     memcpy(page + STUBS_END, gate_kernel, (size_t)(gate_kernel_end - gate_kernel));
     e->gate_in = ram_at(ram, gpa(e->info.gate + GATE_IN_AT), PAGE_SIZE);
     e->gate_out = ram_at(ram, gpa(e->info.gate + GATE_OUT_AT), PAGE_SIZE);
+    e->gate_in->world = world_call_at(e->pool);
     e->gate_in->patience = USER_PATIENCE;
     e->gate_in->kernel_patience = KERNEL_PATIENCE;
     *words_of(e) = (struct gate_words){.shared = PARA_WINDOW + e->info.shared,
                                        .in = PARA_WINDOW + e->info.gate + GATE_IN_AT,
-                                       .out = PARA_WINDOW + e->info.gate + GATE_OUT_AT};
-    *iret++ = 0xe9; /* jmp gate_iret */
-    memcpy(iret, &distance, sizeof distance);
+                                       .out = PARA_WINDOW + e->info.gate + GATE_OUT_AT,
+                                       .world = world_call_at(e->pool)};
 }
 
 bool gate_fault(struct engine *e, uint64_t address)
@@ -135,9 +153,9 @@ static void take_call(struct engine *e)
 
 void peer_look(struct engine *e, const struct world_exit *exit)
 {
-    bool gave_up = exit->kind == WORLD_EXIT_SYSCALL && e->kernel.gpr[RAX] == PARA_CALL_PEER;
+    bool gave_up = exit->kind == WORLD_EXIT_CALL && e->kernel.gpr[RAX] == PARA_CALL_PEER;
 
-    e->in_user = kernel_within(e, gate_wait, gate_got) && (gave_up || exit->kind != WORLD_EXIT_SYSCALL);
+    e->in_user = kernel_within(e, gate_wait, gate_got) && (gave_up || exit->kind != WORLD_EXIT_CALL);
     if (kernel_within(e, gate_got, gate_kernel_end))
         take_call(e);
 }
@@ -214,15 +232,14 @@ void peer_end(struct engine *e, struct world_exit *exit)
         return;
     }
     if (user->rip - GATE_VA < (uint64_t)(gate_user_end - gate_user)) {
-        bool plain = user->rip == GATE_VA + (uint64_t)(gate_plain - gate_user);
-
         call = leave_gate(e, user->rip - GATE_VA);
-        if (!plain)
-            left.kind = WORLD_EXIT_KICKED;
+        left.kind = WORLD_EXIT_KICKED;
     }
-    if (!exit) {
+    if (!exit) { /* the call is made again */
         if (left.kind == WORLD_EXIT_SYSCALL)
-            user->rip -= 2; /* the call is made again */
+            user->rip -= 2;
+        else if (left.kind == WORLD_EXIT_CALL)
+            user->rip = GATE_VA + (uint64_t)(gate_entry - gate_user);
         return;
     }
     *exit = left;

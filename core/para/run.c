@@ -71,21 +71,13 @@ static void user_page_fault(struct engine *e, const struct world_exit *exit)
         deliver_exception(e, VEC_PF, error, exit->address);
 }
 
-/* The gate's HLT: a system call that nobody waited for on the other side. */
-static bool at_plain_gate(const struct engine *e, const struct world_exit *exit)
-{
-    return exit->kind == WORLD_EXIT_EXCEPTION && exit->vector == VEC_GP &&
-           e->user.rip == GATE_VA + (uint64_t)(gate_plain - gate_user);
-}
-
 static void user_exit(struct engine *e, const struct world_exit *exit)
 {
     bool call = exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF;
 
     e->peer_hopeful = false;
-    if (at_plain_gate(e, exit)) {
+    if (exit->kind == WORLD_EXIT_CALL) { /* the gate's: nobody waited on the other side */
         e->peer_hopeful = true;
-        e->user.rip = e->user.gpr[RCX];
         trap_syscall(e);
     } else if (call) {
         patch_call(e);
@@ -113,7 +105,7 @@ static bool kernel_writes_code(struct engine *e, const struct world_exit *exit)
 
 static bool kernel_exit(struct engine *e, const struct world_exit *exit, struct vm_exit *out)
 {
-    if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL)
+    if (exit->kind == WORLD_EXIT_CALL || (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL))
         return calls_enter(e, out);
     if (exit->kind == WORLD_EXIT_EXCEPTION && kernel_writes_code(e, exit))
         return false;

@@ -120,7 +120,7 @@ struct world_pool *world_create(const struct world_options *options, struct reas
         fail(why, errno, "world: guest RAM's descriptor: %s", strerror(errno));
         goto failed;
     }
-    pool->image_fd = image_create(pool->options.hole, why);
+    pool->image_fd = image_create(pool->options.hole, pool->options.calls, why);
     if (pool->image_fd < 0 || costs_measure(pool, why))
         goto failed;
     return pool;
@@ -165,7 +165,8 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     space->key = key;
     if (space->near)
         space->cpu = -1;
-    space->near = false;
+    space->near = space->general = false;
+    space->control->features &= ~(uint32_t)FEATURE_GENERAL;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -228,6 +229,17 @@ void world_space_near(struct world_space *space)
 {
     space->near = true;
     space->cpu = -1; /* place the threads anew */
+}
+
+void world_space_general(struct world_space *space)
+{
+    space->general = true;
+    space->control->features |= FEATURE_GENERAL;
+}
+
+uint64_t world_call_at(const struct world_pool *pool)
+{
+    return text_at(pool, world_call);
 }
 
 void world_space_drop(struct world_space *space)

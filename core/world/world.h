@@ -54,6 +54,7 @@ struct world_options {
     uint64_t hole;       /* where the hole is, a multiple of 64 KiB in the lower half; 0: WORLD_HOLE */
     unsigned max_spaces; /* up to WORLD_SPACES_MAX; 0: 16 */
     enum world_wait wait;
+    bool calls;       /* guest code may leave by world_call_at; else there is nothing at that place */
     bool trap_tsc;    /* RDTSC and RDTSCP in guest code are #GP exits */
     bool trap_cpuid;  /* CPUID too, where the CPU can (world_costs tells) */
     bool no_fsgsbase; /* act as on a CPU without WRFSBASE (for tests) */
@@ -84,6 +85,7 @@ struct world_regs {
 };
 
 enum world_exit_kind {
+    WORLD_EXIT_CALL,      /* guest code has left by itself (world_call_at): RIP is what RCX was */
     WORLD_EXIT_SYSCALL,   /* a host system call was attempted: RIP is behind the instruction, .gate tells which one; RCX
                              and R11 are as SYSCALL leaves them. (At 0xffffffffff600000 + 0x400 n without an instruction:
                              the host's vsyscall page, in place of the guest's; RAX is lost.) */
@@ -140,6 +142,17 @@ struct world_space *world_space_find(struct world_pool *pool, uint64_t key);
 void world_space_near(struct world_space *space);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
+/*
+ * Code in this space has general registers only, as a kernel's: x87, SSE and AVX registers are neither loaded at
+ * entries nor saved at exits. They hold what the space's code has left there, or are reset, at any time. Saves some 100
+ * ns.
+ */
+void world_space_general(struct world_space *space);
+/*
+ * Where guest code jumps to leave by itself, if options.calls is set: RCX tells where it wants to go on. No more than
+ * stores, so it is cheaper by micro-seconds than an instruction that traps.
+ */
+uint64_t world_call_at(const struct world_pool *pool);
 /* Its process, for logs and tests. */
 int world_space_pid(const struct world_space *space);
 
