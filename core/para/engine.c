@@ -34,8 +34,12 @@ static void destroy(struct engine *e)
 
 static struct engine *create(const struct engine_host *host, struct reason *why)
 {
-    struct world_options options = {
-        .ram_fd = host->ram->fd, .ram_size = host->ram->size, .hole = PARA_HOLE, .max_spaces = SPACES, .calls = true};
+    struct world_options options = {.ram_fd = host->ram->fd,
+                                    .ram_size = host->ram->size,
+                                    .hole = PARA_HOLE,
+                                    .max_spaces = SPACES,
+                                    .calls = true,
+                                    .together = true};
     struct engine *e = calloc(1, sizeof *e);
 
     if (!e) {

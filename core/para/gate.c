@@ -38,7 +38,7 @@ __asm__(
     ".hidden gate_kernel, gate_kernel_end, gate_call, gate_iret, gate_wait, gate_got\n"
     "gate_user:\n"
     "gate_entry:\n\t"
-    L("cmpl $0, " IN(G_ACTIVE))
+    L("cmpl $0, " IN(G_OPEN))
     L("je gate_plain")
     L("mov %rax, " OUT(G_GPR+0))
     L("mov %rcx, " OUT(G_RIP))
@@ -67,9 +67,12 @@ __asm__(
     "1:\n\t"
     L("cmp %eax, " IN(G_RUN))
     L("jne gate_load")
+    L("cmpl $0, " IN(G_OPEN))
+    L("je 3f")
     L("pause")
     L("dec %edx")
     L("jnz 1b")
+    "3:\n\t"
     L("lea 2f(%rip), %rcx")
     L("jmp *" IN(G_WORLD))
     "2:\n\t"
@@ -108,8 +111,11 @@ __asm__(
     "gate_world: .quad 0\n"                  /* world_call_at */
     "gate_call:\n\t"                         /* what all stubs but one lead to */
     L("pop %rcx")
+    L("mov gate_in(%rip), %r11")
+    L("movl $0, " TEXT(G_OPEN) "(%r11)")     /* the user thread makes room for the hypervisor */
     L("jmp *gate_world(%rip)")
     "gate_slow:\n\t"                         /* an exit, as without all this */
+    L("movl $0, " TEXT(G_OPEN) "(%rcx)")
     L("mov $" TEXT(PARA_CALL_IRET) ", %eax")
     L("lea 1f(%rip), %rcx")
     L("jmp *gate_world(%rip)")
@@ -121,7 +127,7 @@ __asm__(
     L("push %rax")
     L("mov gate_shared(%rip), %r11")
     L("mov gate_in(%rip), %rcx")
-    L("cmpl $0, " TEXT(G_ACTIVE) "(%rcx)")
+    L("cmpl $0, " TEXT(G_OPEN) "(%rcx)")
     L("je gate_slow")
     L("testb $3, 32(%rsp)")                  /* CS: to user mode? */
     L("jz gate_slow")
@@ -172,12 +178,16 @@ __asm__(
     "1:\n\t"
     L("cmp " TEXT(G_TURN) "(%rdx), %eax")
     L("je gate_got")
-    L("cmpl $0, " TEXT(S_PENDING) "(%r11)")
-    L("jne 8f")
+    L("cmpl $0, " TEXT(G_OPEN) "(%rcx)")
+    L("je 8f")
     L("pause")
     L("dec %esi")
     L("jns 1b")
     "8:\n\t"
+    L("xor %esi, %esi")
+    L("xchg %esi, " TEXT(G_OPEN) "(%rcx)")    /* closed; then a last look, behind a full barrier */
+    L("cmp " TEXT(G_TURN) "(%rdx), %eax")
+    L("je gate_got")
     L("mov $" TEXT(PARA_CALL_PEER) ", %eax")
     L("lea 9f(%rip), %rcx")
     L("jmp *gate_world(%rip)")

@@ -24,7 +24,7 @@
 /* struct gate_page. The in page is the kernel's to write, the out page the user thread's. */
 #define G_RUN       0   /* in: number of the entry that the user thread is to make */
 #define G_TURN      0   /* out: number of the entry that it has come back from */
-#define G_ACTIVE    4   /* in: the hypervisor allows all this */
+#define G_OPEN      4   /* in: the other side is there. The hypervisor opens; whoever closes, both leave */
 #define G_PATIENCE  8   /* in: how often the user thread looks */
 #define G_KERNEL_PATIENCE 12 /* in: how often the kernel's looks */
 #define G_CR3       16  /* in: whose thread waits, and with which bases */
@@ -52,7 +52,7 @@
 
 struct gate_page {
     uint32_t number; /* G_RUN, G_TURN */
-    uint32_t active, patience, kernel_patience;
+    uint32_t open, patience, kernel_patience;
     uint64_t cr3, fs_base, gs_base;
     uint64_t rip, flags, world;
     uint64_t gpr[16];
@@ -63,7 +63,7 @@ struct gate_words {
     uint64_t shared, in, out, handler, world;
 };
 
-_Static_assert(offsetof(struct gate_page, active) == G_ACTIVE, "G_ACTIVE");
+_Static_assert(offsetof(struct gate_page, open) == G_OPEN, "G_OPEN");
 _Static_assert(offsetof(struct gate_page, cr3) == G_CR3, "G_CR3");
 _Static_assert(offsetof(struct gate_page, rip) == G_RIP, "G_RIP");
 _Static_assert(offsetof(struct gate_page, world) == G_WORLD, "G_WORLD");
