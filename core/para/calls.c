@@ -29,7 +29,7 @@ static int64_t call_flush(struct engine *e, const uint64_t *args)
     return 0;
 }
 
-/* peer_end has fetched it, if it was to be fetched. */
+/* Whenever the hypervisor runs, user code has been left and its state stored (peer.c). */
 static int64_t call_fpu(struct engine *e, const uint64_t *args)
 {
     (void)args;
@@ -148,21 +148,6 @@ static int64_t ask(struct engine *e, uint64_t number, const uint64_t *args, stru
     return result;
 }
 
-/* Calls that need user code to stand still, or its state. */
-static bool changes_user(uint64_t number)
-{
-    switch (number) {
-    case PARA_CALL_IRET:
-    case PARA_CALL_FPU:
-    case PARA_CALL_MULTICALL:
-    case PARA_CALL_MMU_UPDATE:
-    case PARA_CALL_PIN:
-    case PARA_CALL_UNPIN:
-    case PARA_CALL_GRANT: return true;
-    default: return false;
-    }
-}
-
 bool calls_enter(struct engine *e, struct vm_exit *exit)
 {
     struct world_regs *regs = &e->kernel;
@@ -171,8 +156,6 @@ bool calls_enter(struct engine *e, struct vm_exit *exit)
                               regs->gpr[R10], regs->gpr[R8],  regs->gpr[R9]};
     bool asked = false;
 
-    if (e->peer && changes_user(number))
-        peer_end(e, NULL);
     if (number == PARA_CALL_IRET) {
         trap_iret(e);
         return false;

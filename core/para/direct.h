@@ -98,10 +98,11 @@ struct engine {
 
     /* Hand-over without the hypervisor (gate.c, peer.c). */
     struct gate_page *gate_in, *gate_out;
-    struct world_space *peer; /* runs beside the kernel's space; then in_user says who is to go on */
-    bool peer_hopeful;        /* the last time user code was left by a gate */
-    unsigned peer_skip, peer_backoff;
-    uint32_t peer_first;   /* gate_in->number when it began */
+    bool listening;        /* the kernel's thread waits at the gate, beside user code */
+    uint32_t heard;        /* gate_in->number when it began to */
+    bool kernel_near;      /* it sleeps on the VMM's core: nobody has called for long */
+    unsigned quick;        /* ... until user code was left after a short time, so often in a row */
+    uint64_t user_since;   /* TSC when it was entered */
     struct shadow *shadow; /* of code pages with rewritten system calls (patch.c) */
 
     struct reason death; /* empty: alive */
@@ -152,14 +153,17 @@ struct backend *block_backend(struct engine *e); /* for tests: NULL without a di
 
 /* peer.c */
 void peer_create(struct engine *e); /* at the start of day */
-bool peer_begin(struct engine *e);  /* user code is to run: beside the kernel, waiting? */
-/* The kernel's space was left: who is to go on, and is there a call on its way? */
-void peer_look(struct engine *e, const struct world_exit *exit);
+void peer_listen(
+    struct engine *e); /* user code is to run: the kernel's thread waits for its calls beside it, if that pays */
 /*
- * User code is fetched back, by a kick unless it has given up: then e->user is its state, or, while the kernel is at
- * work, shared->fpu. What else it has left for is in *exit, if that isn't NULL; else it will do it again.
+ * User code has been left with `user`. The kernel's thread, if it was listening, is fetched back, and either side's
+ * state is that of a CPU again. What is to be looked at: user code's exit, the kernel's own in *kernel, or none.
  */
-void peer_end(struct engine *e, struct world_exit *exit);
+enum meeting { MEET_USER, MEET_KERNEL, MEET_DONE };
+enum meeting peer_meet(struct engine *e, const struct world_exit *user, struct world_exit *kernel);
+bool peer_answered(
+    struct engine *e,
+    const struct world_exit *exit); /* the kernel has returned to user mode by the gate, and nobody was there */
 bool gate_fault(struct engine *e, uint64_t address); /* the gate's pages are mapped on demand */
 
 /* patch.c */

@@ -34,8 +34,12 @@ static void destroy(struct engine *e)
 
 static struct engine *create(const struct engine_host *host, struct reason *why)
 {
-    struct world_options options = {
-        .ram_fd = host->ram->fd, .ram_size = host->ram->size, .hole = PARA_HOLE, .max_spaces = SPACES};
+    struct world_options options = {.ram_fd = host->ram->fd,
+                                    .ram_size = host->ram->size,
+                                    .hole = PARA_HOLE,
+                                    .max_spaces = SPACES,
+                                    .calls = true,
+                                    .together = true};
     struct engine *e = calloc(1, sizeof *e);
 
     if (!e) {
@@ -50,26 +54,6 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         return NULL;
     }
     return e;
-}
-
-/* The hypercall page: a stub a call. RAX, R11 and RCX, which SYSCALL and its number take, are saved for IRET. */
-static void write_stubs(uint8_t *page)
-{
-    static const uint8_t push[] = {0x51, 0x41, 0x53, 0x50}; /* push %rcx; push %r11; push %rax */
-    static const uint8_t call[] = {0x0f, 0x05, 0xc3};       /* syscall; ret */
-
-    memset(page, 0xcc, PAGE_SIZE);
-    for (uint32_t i = 0; i < PARA_CALL_COUNT; i++) {
-        uint8_t *at = page + (size_t)i * PARA_STUB_SIZE;
-
-        if (i == PARA_CALL_IRET) {
-            memcpy(at, push, sizeof push);
-            at += sizeof push;
-        }
-        *at++ = 0xb8; /* mov $i, %eax */
-        memcpy(at, &i, sizeof i);
-        memcpy(at + sizeof i, call, sizeof call);
-    }
 }
 
 static bool good_page(const struct engine *e, uint64_t at)
@@ -128,7 +112,6 @@ static int set_state(struct engine *e, const struct cpu_state *state, struct rea
         return err;
     memset(e->shared, 0, sizeof *e->shared);
     memset(e->table_map, 0, e->info.table_map_size);
-    write_stubs(ram_at(e->host->ram, gpa(e->info.hypercall_page), PAGE_SIZE));
     claim(e, e->info.shared, PAGE_SIZE);
     claim(e, e->info.hypercall_page, PAGE_SIZE);
     claim(e, e->info.table_map, e->info.table_map_size);

@@ -10,11 +10,13 @@
  * This is guest code as far as the host is concerned: it runs with the guest's rights, no more, and who jumps into the
  * middle of it gets what he deserves. peer.c reads from RIP how far a thread has come when it is fetched out of it.
  *
- *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: HLT, an exit.
- *           gate_plain  nobody waits on the other side: HLT, an exit, which the hypervisor takes for the call itself
- *   kernel: gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
+ *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: an exit.
+ *           gate_plain  nobody waits on the other side: an exit, which the hypervisor takes for the call itself
+ *   kernel: gate_call   what the hypercall stubs lead to: an exit
+ *           gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
  *           gate_wait   waits for the next call, and enters the kernel with it; out of patience: PARA_CALL_PEER
  *
+ * Exits are jumps to world_call (core/world/entry.c): no signal.
  * Next: peer.c.
  */
 #include "para/gate.h"
@@ -31,12 +33,12 @@ __asm__(
     ".pushsection .rodata.gate, \"a\", @progbits\n"
     ".balign 4096\n"
     ".globl gate_user, gate_user_end, gate_entry, gate_saved, gate_published, gate_load, gate_plain\n"
-    ".globl gate_kernel, gate_kernel_end, gate_iret, gate_wait, gate_got\n"
+    ".globl gate_kernel, gate_kernel_end, gate_call, gate_iret, gate_wait, gate_got\n"
     ".hidden gate_user, gate_user_end, gate_entry, gate_saved, gate_published, gate_load, gate_plain\n"
-    ".hidden gate_kernel, gate_kernel_end, gate_iret, gate_wait, gate_got\n"
+    ".hidden gate_kernel, gate_kernel_end, gate_call, gate_iret, gate_wait, gate_got\n"
     "gate_user:\n"
     "gate_entry:\n\t"
-    L("cmpl $0, " IN(G_ACTIVE))
+    L("cmpl $0, " IN(G_OPEN))
     L("je gate_plain")
     L("mov %rax, " OUT(G_GPR+0))
     L("mov %rcx, " OUT(G_RIP))
@@ -65,10 +67,16 @@ __asm__(
     "1:\n\t"
     L("cmp %eax, " IN(G_RUN))
     L("jne gate_load")
+    L("cmpl $0, " IN(G_OPEN))
+    L("je 3f")
     L("pause")
     L("dec %edx")
     L("jnz 1b")
-    L("hlt")
+    "3:\n\t"
+    L("lea 2f(%rip), %rcx")
+    L("jmp *" IN(G_WORLD))
+    "2:\n\t"
+    L("ud2")
     "gate_load:\n\t"
     L("lea " IN(G_FLAGS) ", %rsp")
     L("popfq")
@@ -90,19 +98,28 @@ __asm__(
     L("mov " IN(G_GPR+32) ", %rsp")
     L("jmp *" IN(G_RIP))
     "gate_plain:\n\t"
-    L("hlt")
+    L("jmp *" IN(G_WORLD))
     "gate_user_end:\n"
 
-    /* In the hypercall page, behind the stubs. The four words are filled in by the hypervisor. */
+    /* In the hypercall page, behind the stubs. The words are filled in by the hypervisor. */
     ".balign 64\n"
     "gate_kernel:\n"
     "gate_shared: .quad 0\n"                 /* struct para_shared */
     "gate_in: .quad 0\n"
     "gate_out: .quad 0\n"
     "gate_handler: .quad 0\n"                /* of SYSCALL */
+    "gate_world: .quad 0\n"                  /* world_call_at */
+    "gate_call:\n\t"                         /* what all stubs but one lead to */
+    L("pop %rcx")
+    L("mov gate_in(%rip), %r11")
+    L("movl $0, " TEXT(G_OPEN) "(%r11)")     /* the user thread makes room for the hypervisor */
+    L("jmp *gate_world(%rip)")
     "gate_slow:\n\t"                         /* an exit, as without all this */
+    L("movl $0, " TEXT(G_OPEN) "(%rcx)")
     L("mov $" TEXT(PARA_CALL_IRET) ", %eax")
-    L("syscall")
+    L("lea 1f(%rip), %rcx")
+    L("jmp *gate_world(%rip)")
+    "1:\n\t"
     L("ud2")
     "gate_iret:\n\t"
     L("push %rcx")
@@ -110,7 +127,7 @@ __asm__(
     L("push %rax")
     L("mov gate_shared(%rip), %r11")
     L("mov gate_in(%rip), %rcx")
-    L("cmpl $0, " TEXT(G_ACTIVE) "(%rcx)")
+    L("cmpl $0, " TEXT(G_OPEN) "(%rcx)")
     L("je gate_slow")
     L("testb $3, 32(%rsp)")                  /* CS: to user mode? */
     L("jz gate_slow")
@@ -161,14 +178,20 @@ __asm__(
     "1:\n\t"
     L("cmp " TEXT(G_TURN) "(%rdx), %eax")
     L("je gate_got")
-    L("cmpl $0, " TEXT(S_PENDING) "(%r11)")
-    L("jne 8f")
+    L("cmpl $0, " TEXT(G_OPEN) "(%rcx)")
+    L("je 8f")
     L("pause")
     L("dec %esi")
     L("jns 1b")
     "8:\n\t"
+    L("xor %esi, %esi")
+    L("xchg %esi, " TEXT(G_OPEN) "(%rcx)")    /* closed; then a last look, behind a full barrier */
+    L("cmp " TEXT(G_TURN) "(%rdx), %eax")
+    L("je gate_got")
     L("mov $" TEXT(PARA_CALL_PEER) ", %eax")
-    L("syscall")
+    L("lea 9f(%rip), %rcx")
+    L("jmp *gate_world(%rip)")
+    "9:\n\t"
     L("ud2")
     "gate_got:\n\t"
     L("movl $1, " TEXT(S_MASKED) "(%r11)")

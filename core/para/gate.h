@@ -24,7 +24,7 @@
 /* struct gate_page. The in page is the kernel's to write, the out page the user thread's. */
 #define G_RUN       0   /* in: number of the entry that the user thread is to make */
 #define G_TURN      0   /* out: number of the entry that it has come back from */
-#define G_ACTIVE    4   /* in: the hypervisor allows all this */
+#define G_OPEN      4   /* in: the other side is there. The hypervisor opens; whoever closes, both leave */
 #define G_PATIENCE  8   /* in: how often the user thread looks */
 #define G_KERNEL_PATIENCE 12 /* in: how often the kernel's looks */
 #define G_CR3       16  /* in: whose thread waits, and with which bases */
@@ -32,6 +32,7 @@
 #define G_GS_BASE   32
 #define G_RIP       40
 #define G_FLAGS     48
+#define G_WORLD     56  /* in: where to leave for the hypervisor (world_call_at) */
 #define G_GPR       64  /* RAX, RCX, RDX ... in the order of their encoding */
 #define G_STACK     256 /* the end of some words of stack */
 
@@ -51,20 +52,21 @@
 
 struct gate_page {
     uint32_t number; /* G_RUN, G_TURN */
-    uint32_t active, patience, kernel_patience;
+    uint32_t open, patience, kernel_patience;
     uint64_t cr3, fs_base, gs_base;
-    uint64_t rip, flags, pad;
+    uint64_t rip, flags, world;
     uint64_t gpr[16];
 };
 
 /* The first words of the kernel's part. */
 struct gate_words {
-    uint64_t shared, in, out, handler;
+    uint64_t shared, in, out, handler, world;
 };
 
-_Static_assert(offsetof(struct gate_page, active) == G_ACTIVE, "G_ACTIVE");
+_Static_assert(offsetof(struct gate_page, open) == G_OPEN, "G_OPEN");
 _Static_assert(offsetof(struct gate_page, cr3) == G_CR3, "G_CR3");
 _Static_assert(offsetof(struct gate_page, rip) == G_RIP, "G_RIP");
+_Static_assert(offsetof(struct gate_page, world) == G_WORLD, "G_WORLD");
 _Static_assert(offsetof(struct gate_page, gpr) == G_GPR, "G_GPR");
 _Static_assert(offsetof(struct para_shared, pending) == S_PENDING, "S_PENDING");
 _Static_assert(offsetof(struct para_shared, cr3) == S_CR3, "S_CR3");
@@ -75,6 +77,6 @@ _Static_assert(offsetof(struct para_shared, fpu_written) == S_FPU_WRITTEN, "S_FP
 
 extern const uint8_t gate_user[], gate_user_end[], gate_entry[], gate_saved[], gate_published[], gate_load[],
     gate_plain[];
-extern const uint8_t gate_kernel[], gate_kernel_end[], gate_iret[], gate_wait[], gate_got[];
+extern const uint8_t gate_kernel[], gate_kernel_end[], gate_call[], gate_iret[], gate_wait[], gate_got[];
 #endif
 #endif

@@ -94,8 +94,6 @@ void patch_drop(struct engine *e, uint64_t frame)
 
     if (!shadow)
         return;
-    if (e->peer)
-        peer_end(e, NULL);
     update_empty_spaces(e); /* nobody executes the shadow any more */
     shadow->frame = NO_FRAME;
     shadow->never = false;

@@ -17,13 +17,17 @@
 #include "para/direct.h"
 #include "para/gate.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <x86intrin.h>
 
 #define STUBS_END       0x400 /* in the hypercall page: gate_kernel */
-#define KERNEL_PATIENCE 1500  /* turns of a loop with PAUSE */
-#define USER_PATIENCE   6000
-#define BACKOFF_MAX     64
+#define KERNEL_PATIENCE 8000  /* turns of a loop with PAUSE */
+#define USER_PATIENCE   4000
+#define CLOSING         100   /* of the same: how long it takes to come out of the gate */
+#define QUICK_PER_S     10000 /* user code is left within 100 us, */
+#define QUICK_ENOUGH    2     /* twice in a row: the kernel had better listen */
 
 _Static_assert(PARA_CALL_COUNT *PARA_STUB_SIZE <= STUBS_END, "the stubs come first");
 
@@ -42,24 +46,42 @@ static struct gate_words *words_of(struct engine *e)
     return ram_at(e->host->ram, gpa(e->info.hypercall_page + STUBS_END), sizeof(struct gate_words));
 }
 
+/* mov $number, %eax; jmp gate_call. But the stub of IRET must keep RAX: jmp gate_iret. */
+static void write_stub(uint8_t *page, uint32_t number)
+{
+    uint8_t *at = page + number * PARA_STUB_SIZE;
+    const uint8_t *to = number == PARA_CALL_IRET ? gate_iret : gate_call;
+    int32_t distance;
+
+    if (number != PARA_CALL_IRET) {
+        *at++ = 0xb8;
+        memcpy(at, &number, sizeof number);
+        at += sizeof number;
+    }
+    *at++ = 0xe9;
+    distance = (int32_t)(STUBS_END + (to - gate_kernel) - (at + sizeof distance - page));
+    memcpy(at, &distance, sizeof distance);
+}
+
 void peer_create(struct engine *e)
 {
     const struct ram *ram = e->host->ram;
     uint8_t *page = ram_at(ram, gpa(e->info.hypercall_page), PAGE_SIZE);
-    uint8_t *iret = page + PARA_CALL_IRET * PARA_STUB_SIZE;
-    uint32_t distance = (uint32_t)(STUBS_END + (gate_iret - gate_kernel) - (PARA_CALL_IRET * PARA_STUB_SIZE + 5));
 
+    memset(page, 0xcc, PAGE_SIZE);
+    for (uint32_t number = 0; number < PARA_CALL_COUNT; number++)
+        write_stub(page, number);
     memcpy(ram_at(ram, gpa(e->info.gate), PAGE_SIZE), gate_user, (size_t)(gate_user_end - gate_user));
     memcpy(page + STUBS_END, gate_kernel, (size_t)(gate_kernel_end - gate_kernel));
     e->gate_in = ram_at(ram, gpa(e->info.gate + GATE_IN_AT), PAGE_SIZE);
     e->gate_out = ram_at(ram, gpa(e->info.gate + GATE_OUT_AT), PAGE_SIZE);
+    e->gate_in->world = world_call_at(e->pool);
     e->gate_in->patience = USER_PATIENCE;
     e->gate_in->kernel_patience = KERNEL_PATIENCE;
     *words_of(e) = (struct gate_words){.shared = PARA_WINDOW + e->info.shared,
                                        .in = PARA_WINDOW + e->info.gate + GATE_IN_AT,
-                                       .out = PARA_WINDOW + e->info.gate + GATE_OUT_AT};
-    *iret++ = 0xe9; /* jmp gate_iret */
-    memcpy(iret, &distance, sizeof distance);
+                                       .out = PARA_WINDOW + e->info.gate + GATE_OUT_AT,
+                                       .world = world_call_at(e->pool)};
 }
 
 bool gate_fault(struct engine *e, uint64_t address)
@@ -78,27 +100,19 @@ bool gate_fault(struct engine *e, uint64_t address)
     return true;
 }
 
-static bool hopeful(struct engine *e)
-{
-    if (!e->peer_hopeful || !world_spins(e->pool))
-        return false;
-    if (e->peer_skip == 0)
-        return true;
-    e->peer_skip--;
-    return false;
-}
-
-bool peer_begin(struct engine *e)
+void peer_listen(struct engine *e)
 {
     struct gate_page *in = e->gate_in;
     struct world_space *space;
-    bool fresh;
 
-    if (!hopeful(e))
-        return false;
-    space = world_space_get(e->pool, e->cr3, &fresh, NULL);
+    e->user_since = __rdtsc();
+    if (e->listening || e->kernel_near || !world_spins(e->pool) || !e->handler[PARA_TRAP_SYSCALL])
+        return;
+    space = update_kernel_space(e, NULL);
     if (!space)
-        return false;
+        return;
+    world_space_general(space);
+    world_space_near(space, false);
     words_of(e)->handler = e->handler[PARA_TRAP_SYSCALL];
     in->cr3 = e->cr3;
     in->fs_base = e->user.fs_base;
@@ -106,19 +120,16 @@ bool peer_begin(struct engine *e)
     e->shared->fs_base = e->user.fs_base;
     e->shared->gs_base = e->user.gs_base;
     e->shared->fpu_written = 0;
-    e->peer_first = in->number;
+    e->heard = in->number;
     e->gate_out->number = in->number - 1;
-    __atomic_store_n(&in->active, 1, __ATOMIC_SEQ_CST);
-    if (!e->handler[PARA_TRAP_SYSCALL] || world_begin(space, &e->user, NULL)) {
-        in->active = 0;
-        return false;
-    }
-    e->peer = space;
     e->kernel.rip = kernel_text(e, gate_wait);
     e->kernel.gpr[RAX] = in->number;
     e->kernel.gpr[RCX] = PARA_WINDOW + e->info.gate + GATE_IN_AT;
     e->kernel.gpr[R11] = PARA_WINDOW + e->info.shared;
-    return true;
+    __atomic_store_n(&in->open, 1, __ATOMIC_SEQ_CST);
+    e->listening = !world_begin(space, &e->kernel, NULL);
+    if (!e->listening)
+        in->open = 0;
 }
 
 /* The call that the kernel's thread was about to take, taken for it. */
@@ -129,17 +140,6 @@ static void take_call(struct engine *e)
     e->kernel.gpr[R11] = e->gate_out->flags;
     e->kernel.rip = e->handler[PARA_TRAP_SYSCALL];
     e->shared->masked = 1;
-    e->shared->fpu_elsewhere = 1;
-    e->in_user = false;
-}
-
-void peer_look(struct engine *e, const struct world_exit *exit)
-{
-    bool gave_up = exit->kind == WORLD_EXIT_SYSCALL && e->kernel.gpr[RAX] == PARA_CALL_PEER;
-
-    e->in_user = kernel_within(e, gate_wait, gate_got) && (gave_up || exit->kind != WORLD_EXIT_SYSCALL);
-    if (kernel_within(e, gate_got, gate_kernel_end))
-        take_call(e);
 }
 
 static void load_gprs(struct engine *e, const struct gate_page *page)
@@ -151,7 +151,7 @@ static void load_gprs(struct engine *e, const struct gate_page *page)
 static bool leave_gate(struct engine *e, uint64_t at)
 {
     const uint8_t *label = gate_user + at;
-    bool answered = label >= gate_published && e->gate_in->number != e->gate_out->number; /* it hadn't the patience */
+    bool answered = label >= gate_published && e->gate_in->number != e->gate_out->number; /* just now */
 
     if (label >= gate_plain)
         return false;
@@ -168,67 +168,104 @@ static bool leave_gate(struct engine *e, uint64_t at)
     e->user.rip = GATE_VA + (uint64_t)(gate_entry - gate_user); /* to be begun again */
     if (label < gate_published)
         return false;
+    e->user.rip = e->gate_out->rip;
     e->user.rflags = e->gate_out->flags;
     return true;
 }
 
 static void learn(struct engine *e)
 {
-    uint32_t calls = e->gate_in->number - e->peer_first;
+    uint32_t calls = e->gate_in->number - e->heard;
 
     e->host->stats->exits[EXIT_INDEX_SYSCALL].avoided += calls;
     e->host->stats->exits[EXIT_INDEX_KERNEL_RETURN].avoided += calls;
-    if (calls > 1)
-        e->peer_backoff = 0;
-    else if (e->peer_backoff < BACKOFF_MAX)
-        e->peer_backoff = e->peer_backoff ? 2 * e->peer_backoff : 1;
-    e->peer_skip = e->peer_backoff;
 }
 
-void peer_end(struct engine *e, struct world_exit *exit)
+/* User code stands still while the kernel works on its call: the rest of its state, as leave_user() in traps.c. */
+static void keep_user_state(struct engine *e)
 {
-    struct world_space *space = e->peer;
-    struct world_regs *user = &e->user;
-    struct world_exit left;
-    struct reason why = {""};
-    bool logically_user = e->in_user, call = false;
+    struct para_shared *shared = e->shared;
 
-    if (!exit)
+    if (!shared->fpu_written)
+        memcpy(shared->fpu, e->user.xsave, sizeof shared->fpu);
+    if (shared->fs_base == e->gate_in->fs_base)
+        shared->fs_base = e->user.fs_base;
+    if (shared->gs_base == e->gate_in->gs_base)
+        shared->gs_base = e->user.gs_base;
+    shared->fpu_elsewhere = 0;
+    e->in_user = false;
+}
+
+/* Is the kernel's thread to sleep on our core, or spin on another? By how long it had nothing to do. */
+static void settle(struct engine *e, bool gave_up)
+{
+    if (e->listening && gave_up)
+        e->kernel_near = true;
+    if (!e->kernel_near)
+        return;
+    e->quick = __rdtsc() - e->user_since < e->host->tsc_hz / QUICK_PER_S ? e->quick + 1 : 0;
+    if (e->quick < QUICK_ENOUGH)
+        return;
+    e->kernel_near = false;
+    e->quick = 0;
+}
+
+static bool user_in_gate(const struct engine *e)
+{
+    return e->user.rip - GATE_VA < (uint64_t)(gate_user_end - gate_user);
+}
+
+/* The kernel's thread comes out of the gate when that is closed; out of its own code only by a kick. */
+static int fetch_kernel(struct engine *e, bool kick, struct world_exit *exit)
+{
+    struct world_space *space = world_space_find(e->pool, KERNEL_KEY);
+    struct reason why = {"para/direct: the kernel's space is gone"};
+
+    settle(e, space && world_has_left(space) && !user_in_gate(e));
+    __atomic_store_n(&e->gate_in->open, 0, __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; kick && space && i < CLOSING && !world_has_left(space); i++)
+        _mm_pause();
+    if (kick && space && !world_has_left(space))
         world_kick_entered(space);
-    e->peer = NULL;
-    learn(e);
-    if (world_end(space, user, &left, &why)) {
-        e->gate_in->active = 0;
-        direct_die(e, "%s", why.text);
-        return;
-    }
-    e->gate_in->active = 0;
-    if (!logically_user) {
-        if (!e->shared->fpu_written)
-            memcpy(e->shared->fpu, user->xsave, sizeof e->shared->fpu);
-        if (e->shared->fs_base == e->gate_in->fs_base)
-            e->shared->fs_base = user->fs_base;
-        if (e->shared->gs_base == e->gate_in->gs_base)
-            e->shared->gs_base = user->gs_base;
-        e->shared->fpu_elsewhere = 0;
-        return;
-    }
-    if (user->rip - GATE_VA < (uint64_t)(gate_user_end - gate_user)) {
-        bool plain = user->rip == GATE_VA + (uint64_t)(gate_plain - gate_user);
+    e->listening = false;
+    if (space && !world_end(space, &e->kernel, exit, &why))
+        return 0;
+    direct_die(e, "%s", why.text);
+    return -EIO;
+}
 
-        call = leave_gate(e, user->rip - GATE_VA);
-        if (!plain)
-            left.kind = WORLD_EXIT_KICKED;
+enum meeting peer_meet(struct engine *e, const struct world_exit *user, struct world_exit *kernel)
+{
+    if (!e->listening) {
+        settle(e, false);
+        return MEET_USER;
     }
-    if (!exit) {
-        if (left.kind == WORLD_EXIT_SYSCALL)
-            user->rip -= 2; /* the call is made again */
-        return;
+    if (fetch_kernel(e, user->kind == WORLD_EXIT_KICKED, kernel))
+        return MEET_DONE;
+    learn(e);
+    if (kernel_within(e, gate_got, gate_kernel_end)) {
+        take_call(e);
+        keep_user_state(e);
+        return MEET_DONE;
     }
-    *exit = left;
-    if (call) {
-        e->peer_hopeful = true;
-        user->rip = e->gate_out->rip;
+    if (!kernel_within(e, gate_wait, gate_got)) {
+        keep_user_state(e);
+        return MEET_KERNEL;
+    }
+    if (!user_in_gate(e))
+        return MEET_USER;
+    if (leave_gate(e, e->user.rip - GATE_VA))
         trap_syscall(e);
-    }
+    return MEET_DONE;
+}
+
+bool peer_answered(struct engine *e, const struct world_exit *exit)
+{
+    if (exit->kind != WORLD_EXIT_CALL || e->kernel.gpr[RAX] != PARA_CALL_PEER || !kernel_within(e, gate_wait, gate_got))
+        return false;
+    load_gprs(e, e->gate_in);
+    e->user.rip = e->gate_in->rip;
+    e->user.rflags = e->gate_in->flags;
+    e->in_user = true;
+    return true;
 }

@@ -53,17 +53,24 @@ static uint32_t guests_error(const struct world_exit *exit)
     return exit->vector == VEC_PF || exit->error & ERROR_IDT ? exit->error : 0;
 }
 
+/* A page fault that the kernel needn't know of: the page is mapped now. Else *error is what its tables say. */
+static bool hidden_fault(struct engine *e, const struct world_exit *exit, uint32_t *error)
+{
+    if (gate_fault(e, exit->address) || (exit->error & PF_FETCH && patch_fault(e, exit->address)))
+        return true;
+    if (!update_fault(e, exit->address, error))
+        return false;
+    COUNT(e->host->stats, HIDDEN_FAULTS);
+    COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
+    return true;
+}
+
 static void user_page_fault(struct engine *e, const struct world_exit *exit)
 {
     uint32_t error = exit->error;
 
-    if (gate_fault(e, exit->address) || (error & PF_FETCH && patch_fault(e, exit->address)))
+    if (hidden_fault(e, exit, &error))
         return;
-    if (update_fault(e, exit->address, &error)) {
-        COUNT(e->host->stats, HIDDEN_FAULTS);
-        COUNT_TAKEN(e->host->stats, HIDDEN_FAULT);
-        return;
-    }
     /* The host maps nothing in the first pages: when the tables do, no kernel could help that access. */
     if (exit->address < PARA_USER_MIN && error & PF_PRESENT)
         deliver_exception(e, VEC_GP, 0, 0);
@@ -71,23 +78,11 @@ static void user_page_fault(struct engine *e, const struct world_exit *exit)
         deliver_exception(e, VEC_PF, error, exit->address);
 }
 
-/* The gate's HLT: a system call that nobody waited for on the other side. */
-static bool at_plain_gate(const struct engine *e, const struct world_exit *exit)
-{
-    return exit->kind == WORLD_EXIT_EXCEPTION && exit->vector == VEC_GP &&
-           e->user.rip == GATE_VA + (uint64_t)(gate_plain - gate_user);
-}
-
 static void user_exit(struct engine *e, const struct world_exit *exit)
 {
-    bool call = exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF;
-
-    e->peer_hopeful = false;
-    if (at_plain_gate(e, exit)) {
-        e->peer_hopeful = true;
-        e->user.rip = e->user.gpr[RCX];
+    if (exit->kind == WORLD_EXIT_CALL) { /* the gate's: nobody waited on the other side */
         trap_syscall(e);
-    } else if (call) {
+    } else if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL && e->user.rip < LOWER_HALF) {
         patch_call(e);
         trap_syscall(e);
     } else if (exit->kind == WORLD_EXIT_SYSCALL) { /* a gate that this machine hasn't */
@@ -113,55 +108,96 @@ static bool kernel_writes_code(struct engine *e, const struct world_exit *exit)
 
 static bool kernel_exit(struct engine *e, const struct world_exit *exit, struct vm_exit *out)
 {
-    if (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL)
-        return calls_enter(e, out);
+    if (exit->kind == WORLD_EXIT_CALL || (exit->kind == WORLD_EXIT_SYSCALL && exit->gate == WORLD_GATE_SYSCALL))
+        return !peer_answered(e, exit) && calls_enter(e, out);
     if (exit->kind == WORLD_EXIT_EXCEPTION && kernel_writes_code(e, exit))
         return false;
     deliver_exception(e, exit->kind == WORLD_EXIT_SYSCALL ? VEC_GP : exit->vector, guests_error(exit), exit->address);
     return false;
 }
 
-/* Enters the guest once. True: *out is for the machine. */
-static bool step(struct engine *e, struct vm_exit *out)
+/* An exit that is nobody's: the machine is told. */
+static bool machines_exit(struct engine *e, const struct world_exit *exit, struct vm_exit *out)
+{
+    if (exit->kind == WORLD_EXIT_LOST_PAGE) {
+        out->kind = VM_EXIT_ERROR;
+        fail(&out->why, ENOMEM, "para/direct: the host has no memory left for guest RAM");
+        return true;
+    }
+    if (exit->kind != WORLD_EXIT_KICKED)
+        return false;
+    COUNT_TAKEN(e->host->stats, INTERRUPTED);
+    out->kind = VM_EXIT_INTERRUPTED;
+    return true;
+}
+
+/* Runs user code until the kernel has to do with it; the kernel's thread may be listening meanwhile. */
+static int run_user(struct engine *e, struct world_exit *exit, struct reason *why)
+{
+    struct world_space *space;
+    uint32_t error;
+    int err;
+
+    do {
+        space = update_user_space(e, why);
+        if (!space)
+            return -EIO;
+        world_space_near(space, true); /* the other core is the kernel's */
+        err = world_run(space, &e->user, exit, why);
+        error = exit->error;
+        err = err == -EIO ? -ENOMEM : err; /* it was lost; the next one fills again */
+    } while (!err && e->listening && exit->kind == WORLD_EXIT_EXCEPTION && exit->vector == VEC_PF &&
+             hidden_fault(e, exit, &error));
+    return err;
+}
+
+static bool user_step(struct engine *e, struct vm_exit *out)
+{
+    struct reason why = {""};
+    struct world_exit exit, kernel;
+    enum meeting who;
+    int err;
+
+    peer_listen(e);
+    err = run_user(e, &exit, &why);
+    if (err)
+        exit = (struct world_exit){.kind = WORLD_EXIT_KICKED};
+    who = peer_meet(e, &exit, &kernel);
+    if (who == MEET_KERNEL && (machines_exit(e, &kernel, out) || kernel_exit(e, &kernel, out)))
+        return true;
+    if (who != MEET_USER)
+        return !err && exit.kind == WORLD_EXIT_KICKED && machines_exit(e, &exit, out);
+    if (err == -EINVAL) /* an address that user code can't have jumped to by itself */
+        deliver_exception(e, VEC_GP, 0, 0);
+    else if (err && err != -ENOMEM) /* that would have emptied the space, and it fills again */
+        direct_die(e, "%s", why.text);
+    if (err)
+        return false;
+    if (machines_exit(e, &exit, out))
+        return true;
+    user_exit(e, &exit);
+    return false;
+}
+
+static bool kernel_step(struct engine *e, struct vm_exit *out)
 {
     struct reason why = {""};
     struct world_exit exit;
-    bool user = e->in_user && !e->peer && !peer_begin(e);
-    struct world_space *space = user ? update_user_space(e, &why) : update_kernel_space(e, &why);
-    int err = space ? world_run(space, user ? &e->user : &e->kernel, &exit, &why) : -EIO;
+    struct world_space *space = update_kernel_space(e, &why);
+    int err = -EIO;
 
-    if (err == -EINVAL && user) { /* an address that user code can't have jumped to by itself */
-        deliver_exception(e, VEC_GP, 0, 0);
-        return false;
+    if (space) {
+        world_space_general(space);
+        world_space_near(space, e->kernel_near);
+        err = world_run(space, &e->kernel, &exit, &why);
     }
-    if (err == -ENOMEM || (err == -EIO && user && space))
+    if (err == -ENOMEM)
         return false; /* the space is empty now, and fills again */
     if (err) {
         direct_die(e, "%s", why.text);
         return false;
     }
-    if (e->peer)
-        peer_look(e, &exit);
-    if (exit.kind == WORLD_EXIT_LOST_PAGE) {
-        out->kind = VM_EXIT_ERROR;
-        fail(&out->why, ENOMEM, "para/direct: the host has no memory left for guest RAM");
-        return true;
-    }
-    if (exit.kind == WORLD_EXIT_KICKED) {
-        COUNT_TAKEN(e->host->stats, INTERRUPTED);
-        out->kind = VM_EXIT_INTERRUPTED;
-        return true;
-    }
-    if (e->peer && e->in_user) { /* the kernel's thread waits for user code no longer */
-        peer_end(e, &exit);
-        if (exit.kind == WORLD_EXIT_KICKED || e->death.text[0])
-            return false;
-        user = true;
-    }
-    if (!user)
-        return kernel_exit(e, &exit, out);
-    user_exit(e, &exit);
-    return false;
+    return machines_exit(e, &exit, out) || kernel_exit(e, &exit, out);
 }
 
 /* The interrupt window that the machine waits for is open. */
@@ -178,8 +214,6 @@ static void deliver_pending(struct engine *e)
     if (!e->event.valid)
         return;
     e->event.valid = false;
-    if (e->peer && e->in_user)
-        peer_end(e, NULL);
     COUNT(e->host->stats, INTERRUPTS);
     COUNT_TAKEN(e->host->stats, EXTERNAL_INTERRUPT);
     trap_deliver(e, e->event.vector, false, 0);
@@ -196,8 +230,6 @@ static void deliver_events(struct engine *e)
     if (!e->handler[PARA_TRAP_EVENT] || !(shared->event_pending & ~shared->event_mask))
         return;
     if (direct_can_inject(e)) {
-        if (e->peer && e->in_user)
-            peer_end(e, NULL);
         COUNT(e->host->stats, INTERRUPTS);
         trap_deliver(e, PARA_TRAP_EVENT, false, 0);
     } else {
@@ -219,7 +251,7 @@ void direct_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
         deliver_pending(e);
     while (!ready && !e->death.text[0]) {
         deliver_events(e);
-        ready = window_opens(e, exit) || step(e, exit);
+        ready = window_opens(e, exit) || (e->in_user ? user_step(e, exit) : kernel_step(e, exit));
     }
     if (!ready) {
         exit->kind = VM_EXIT_DEATH;

@@ -308,8 +308,6 @@ struct world_space *update_kernel_space(struct engine *e, struct reason *why)
 
     if (!space)
         return NULL;
-    if (fresh)
-        world_space_near(space);
     if (fresh || !e->kernel_mapped) {
         if (map_window(e, space, why))
             return NULL;

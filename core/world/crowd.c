@@ -49,12 +49,14 @@ static uint64_t delay_ns(const char *thread)
     return sscanf(text, "%*u %" SCNu64, &delay) == 1 ? delay : 0;
 }
 
+/* A VMM that shares its core with other spaces of its own waits for those, which tells nothing about strangers. */
 static uint64_t delays(const struct world_space *space)
 {
+    uint64_t vmm = space->pool->options.together ? 0 : delay_ns("/proc/thread-self/schedstat");
     char guest[64];
 
     snprintf(guest, sizeof guest, "/proc/%d/task/%d/schedstat", (int)space->pid, (int)space->guest_tid);
-    return delay_ns("/proc/thread-self/schedstat") + delay_ns(guest);
+    return vmm + delay_ns(guest);
 }
 
 static void go_over(struct world_pool *pool, bool crowded)
@@ -72,7 +74,7 @@ void crowd_look(struct world_space *space)
     struct crowd *crowd = &pool->crowd;
     uint64_t now, delayed;
 
-    if (!pool->costs.spin || pool->options.wait != WORLD_WAIT_AUTO || ++crowd->entries % LOOK_ENTRIES)
+    if (space->near || !pool->costs.spin || pool->options.wait != WORLD_WAIT_AUTO || ++crowd->entries % LOOK_ENTRIES)
         return;
     now = now_ns();
     if (crowd->crowded) {

@@ -44,6 +44,8 @@ __asm__(
     ".pushsection .rodata.world_text, \"a\", @progbits\n"
     ".balign 64\n"
     ".globl world_text, world_text_end, world_start, world_die, world_handler, world_enter\n"
+    ".globl world_call, world_call_saved, world_call_flags, world_call_end\n"
+    ".hidden world_call, world_call_saved, world_call_flags, world_call_end\n"
     ".globl world_guest_waits, world_guest_wakes, world_guest_answers, world_prctl_fs, world_prctl_gs\n"
     ".hidden world_text, world_text_end, world_start, world_die, world_handler, world_enter\n"
     ".hidden world_guest_waits, world_guest_wakes, world_guest_answers, world_prctl_fs, world_prctl_gs\n"
@@ -247,6 +249,8 @@ __asm__(
     L("sub %rcx, %rax")
     L("cmp $(world_text_end - world_text), %rax")
     L("jae publish_frame")
+    L("cmp $(world_call - world_text), %rax")
+    L("jae publish_frame")
     L("cmp $(world_enter - world_text), %rax")
     L("jae not_entered")
     L("mov " TEXT(FRAME_RSP) "(%rsp), %rax")
@@ -310,7 +314,10 @@ __asm__(
     L("syscall")
     "world_prctl_gs:\n\t"
     "3:\n\t"
-    L("testl $" TEXT(FEATURE_XSAVE) ", " CONTROL(C_FEATURES))
+    L("mov " CONTROL(C_FEATURES) ", %eax")
+    L("test $" TEXT(FEATURE_GENERAL) ", %eax")
+    L("jnz 5f")
+    L("test $" TEXT(FEATURE_XSAVE) ", %eax")
     L("jz 4f")
     L("mov $-1, %eax")                       /* all components: those that the image lacks are initialised (SDM 1, 13.8) */
     L("mov $-1, %edx")
@@ -338,6 +345,46 @@ __asm__(
     L("mov " CONTROL(C_GPR + 120) ", %r15")
     L("lea " CONTROL(C_IRET) ", %rsp")
     L("iretq")
+
+    /* ---- guest code leaves by itself; RCX: where it will go on. No signal, no frame ---- */
+    "world_call:\n\t"
+    L("mov %rax, " REPORT(R_GPR + 0))
+    L("mov %rcx, " REPORT(R_GPR + 8))
+    L("mov %rdx, " REPORT(R_GPR + 16))
+    L("mov %rbx, " REPORT(R_GPR + 24))
+    L("mov %rsp, " REPORT(R_GPR + 32))
+    L("mov %rbp, " REPORT(R_GPR + 40))
+    L("mov %rsi, " REPORT(R_GPR + 48))
+    L("mov %rdi, " REPORT(R_GPR + 56))
+    L("mov %r8, " REPORT(R_GPR + 64))
+    L("mov %r9, " REPORT(R_GPR + 72))
+    L("mov %r10, " REPORT(R_GPR + 80))
+    L("mov %r11, " REPORT(R_GPR + 88))
+    L("mov %r12, " REPORT(R_GPR + 96))
+    L("mov %r13, " REPORT(R_GPR + 104))
+    L("mov %r14, " REPORT(R_GPR + 112))
+    L("mov %r15, " REPORT(R_GPR + 120))
+    L("mov %rcx, " REPORT(R_RIP))
+    "world_call_saved:\n\t"                 /* exits.c: from here on the report has them */
+    L("lea " REPORT(R_STACK_END) ", %rsp")   /* the guest's own may lead anywhere */
+    L("pushfq")
+    "world_call_flags:\n\t"
+    L("mov " CONTROL(C_FEATURES) ", %ecx")
+    L("test $" TEXT(FEATURE_GENERAL) ", %ecx")
+    L("jnz 2f")
+    L("test $" TEXT(FEATURE_XSAVE) ", %ecx")
+    L("jz 1f")
+    L("mov $0xe7, %eax")                     /* x87, SSE and WORLD_EXTENDED */
+    L("xor %edx, %edx")
+    L("xsave64 " REPORT(R_XSAVE))
+    L("jmp 2f")
+    "1:\n\t"
+    L("fxsave64 " REPORT(R_XSAVE))
+    "2:\n\t"
+    L("lea " HOLE(HOLE_STACK) ", %rsp")      /* in place of a frame */
+    L("xor %r15d, %r15d")
+    L("jmp publish_frame")
+    "world_call_end:\n"
     "world_text_end:\n"
     ".popsection\n");
 /* clang-format on */

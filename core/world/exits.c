@@ -3,7 +3,8 @@
  * exits.c - registers into a space, and registers and reason out of it.
  *
  * In: the control page's image, which only the VMM writes and world_enter (entry.c) loads.
- * Out: the signal frame that the kernel has left on the alternate stack. That stack is writable by guest code, and has
+ * Out: the report page, where guest code that has left by world_call has put its registers, or else
+ * the signal frame that the kernel has left on the alternate stack. That stack is writable by guest code, and has
  * to be: the kernel writes the frame with the thread's own rights. It does no harm, because nothing but this file ever
  * reads a frame (no handler returns through one): a forged frame is a set of register values, and any of those the
  * guest could have had for real. So the frame is copied once, then only its addresses are checked: they must lie on the
@@ -62,10 +63,21 @@ static void enter_extended(struct world_space *space, const struct world_regs *r
     memcpy(area + WORLD_XSTATE_BV, &present, sizeof present);
 }
 
-void exits_enter(struct world_space *space, const struct world_regs *regs)
+static void enter_fpu(struct world_space *space, const struct world_regs *regs)
 {
     struct world_control *control = space->control;
     uint32_t mxcsr;
+
+    memcpy(control->xsave, regs->fxsave, FX_FREE);
+    memcpy(&mxcsr, regs->fxsave + FX_MXCSR, sizeof mxcsr);
+    mxcsr &= space->pool->mxcsr_mask; /* a reserved bit would be #GP in XRSTOR */
+    memcpy(control->xsave + FX_MXCSR, &mxcsr, sizeof mxcsr);
+    enter_extended(space, regs);
+}
+
+void exits_enter(struct world_space *space, const struct world_regs *regs)
+{
+    struct world_control *control = space->control;
 
     memcpy(control->gpr, regs->gpr, sizeof control->gpr);
     control->iret[0] = regs->rip;
@@ -75,11 +87,8 @@ void exits_enter(struct world_space *space, const struct world_regs *regs)
     control->iret[4] = USER_SS;
     control->fs_base = regs->fs_base;
     control->gs_base = regs->gs_base;
-    memcpy(control->xsave, regs->fxsave, FX_FREE);
-    memcpy(&mxcsr, regs->fxsave + FX_MXCSR, sizeof mxcsr);
-    mxcsr &= space->pool->mxcsr_mask; /* a reserved bit would be #GP in XRSTOR */
-    memcpy(control->xsave + FX_MXCSR, &mxcsr, sizeof mxcsr);
-    enter_extended(space, regs);
+    if (!space->general)
+        enter_fpu(space, regs);
 }
 
 /* Copies `size` bytes that the process says are at `address` on its signal stack; false if they can't be. */
@@ -111,9 +120,8 @@ static void decode_fpu(struct world_regs *regs, const uint8_t *area, bool xsave)
         memset(regs->fxsave + FX_XMM, 0, 256);
 }
 
-/* The frame's area is as long as what it holds; XSTATE_BV, forged or not, is cut down to what is carried. */
-static int decode_extended(struct world_space *space, struct world_regs *regs, uint64_t at, const uint8_t *area,
-                           struct reason *why)
+/* Which components beyond x87 and SSE there are: XSTATE_BV, forged or not, is cut down to what is carried. */
+static uint64_t decode_header(const struct world_space *space, struct world_regs *regs, const uint8_t *area)
 {
     uint64_t present, extended;
 
@@ -121,8 +129,16 @@ static int decode_extended(struct world_space *space, struct world_regs *regs, u
     extended = space->pool->xsave ? present & space->pool->extended : 0;
     memset(regs->xsave + WORLD_XSTATE_BV, 0, XHEADER);
     memcpy(regs->xsave + WORLD_XSTATE_BV, &extended, sizeof extended);
-    if (extended && !copy_from_stack(space, at + WORLD_XSTATE_BV + XHEADER, 64, regs->xsave + WORLD_XSTATE_BV + XHEADER,
-                                     space->pool->xsave_size - WORLD_XSTATE_BV - XHEADER))
+    return extended;
+}
+
+/* The frame's area is as long as what it holds. */
+static int decode_extended(struct world_space *space, struct world_regs *regs, uint64_t at, const uint8_t *area,
+                           struct reason *why)
+{
+    if (decode_header(space, regs, area) &&
+        !copy_from_stack(space, at + WORLD_XSTATE_BV + XHEADER, 64, regs->xsave + WORLD_XSTATE_BV + XHEADER,
+                         space->pool->xsave_size - WORLD_XSTATE_BV - XHEADER))
         return space_lost(space, why, "a signal frame was forged: its XSAVE area leaves the signal stack");
     return 0;
 }
@@ -187,33 +203,93 @@ static int decode_reason(struct world_space *space, const struct signal_frame *f
     return 0;
 }
 
+/* As world_call has left them in the report page. */
+static void decode_call_gprs(const struct world_space *space, struct world_regs *regs)
+{
+    const struct world_report *report = (const struct world_report *)(space->shared + FILE_REPORT);
+
+    memcpy(regs->gpr, report->gpr, sizeof regs->gpr);
+    regs->rip = report->rip;
+    regs->rflags = (report->rflags & FLAGS_CARRIED) | FLAG_ONE;
+}
+
+static void decode_call(const struct world_space *space, struct world_regs *regs)
+{
+    const uint8_t *area = space->shared + FILE_REPORT + R_XSAVE;
+
+    decode_call_gprs(space, regs);
+    if (space->general)
+        return;
+    decode_fpu(regs, area, space->pool->xsave);
+    if (decode_header(space, regs, area))
+        memcpy(regs->xsave + WORLD_XSTATE_BV + XHEADER, area + WORLD_XSTATE_BV + XHEADER,
+               space->pool->xsave_size - WORLD_XSTATE_BV - XHEADER);
+}
+
+/* A signal has come in the midst of world_call: the guest has left all the same, with registers from here or there. */
+static bool finish_call(const struct world_space *space, const struct signal_frame *frame, struct world_regs *regs)
+{
+    const struct world_pool *pool = space->pool;
+
+    if (!pool->options.calls || frame->rip < text_at(pool, world_call) || frame->rip >= text_at(pool, world_call_end))
+        return false;
+    if (frame->rip >= text_at(pool, world_call_saved))
+        decode_call_gprs(space, regs);
+    else
+        regs->rip = frame->rcx;
+    if (frame->rip < text_at(pool, world_call_flags))
+        regs->rflags = (frame->rflags & FLAGS_CARRIED) | FLAG_ONE;
+    return true;
+}
+
+static int decode_frame(struct world_space *space, uint64_t at, struct world_regs *regs, struct world_exit *exit,
+                        struct reason *why)
+{
+    const struct world_pool *pool = space->pool;
+    struct signal_frame frame;
+    uint8_t area[WORLD_XSTATE_BV + XHEADER] = {0};
+    size_t size = pool->xsave ? sizeof area : WORLD_XSTATE_BV; /* FXSAVE's image has no header */
+
+    if (!copy_from_stack(space, at, 8, &frame, sizeof frame) ||
+        !copy_from_stack(space, frame.fpstate, pool->xsave ? 64 : 16, area, size))
+        return space_lost(space, why, "a signal frame was forged: it isn't on the signal stack");
+    decode_gprs(regs, &frame);
+    if (!space->general) {
+        decode_fpu(regs, area, pool->xsave);
+        if (decode_extended(space, regs, frame.fpstate, area, why))
+            return -EIO;
+    }
+    if (finish_call(space, &frame, regs)) {
+        exit->kind = WORLD_EXIT_CALL;
+        return 0;
+    }
+    exit->cs = frame.cs;
+    exit->ss = frame.ss;
+    return decode_reason(space, &frame, regs, exit, why);
+}
+
 int exits_decode(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
 {
     const struct world_pool *pool = space->pool;
     uint64_t at = space->report->frame, fs_base = space->report->fs_base, gs_base = space->report->gs_base;
-    struct signal_frame frame;
-    uint8_t area[WORLD_XSTATE_BV + XHEADER];
+    int err = 0;
 
     *exit = (struct world_exit){.kind = WORLD_EXIT_KICKED, .cs = USER_CS, .ss = USER_SS};
     if (!at)
         return 0;
-    if (!copy_from_stack(space, at, 8, &frame, sizeof frame) ||
-        !copy_from_stack(space, frame.fpstate, pool->xsave ? 64 : 16, area, sizeof area))
-        return space_lost(space, why, "a signal frame was forged: it isn't on the signal stack");
-    if (pool->costs.fsgsbase && (!canonical(fs_base) || !canonical(gs_base)))
-        return space_lost(space, why, "the bases of FS and GS were forged");
-
-    decode_gprs(regs, &frame);
-    decode_fpu(regs, area, pool->xsave);
-    if (decode_extended(space, regs, frame.fpstate, area, why))
-        return -EIO;
+    exit->entered = true;
     if (pool->costs.fsgsbase) {
+        if (!canonical(fs_base) || !canonical(gs_base))
+            return space_lost(space, why, "the bases of FS and GS were forged");
         regs->fs_base = fs_base;
         regs->gs_base = gs_base;
     }
-    exit->cs = frame.cs;
-    exit->ss = frame.ss;
-    exit->in_hole = in_hole(pool, frame.rip);
-    exit->entered = true;
-    return decode_reason(space, &frame, regs, exit, why);
+    if (at == pool->options.hole + HOLE_STACK && pool->options.calls) {
+        exit->kind = WORLD_EXIT_CALL;
+        decode_call(space, regs);
+    } else {
+        err = decode_frame(space, at, regs, exit, why);
+    }
+    exit->in_hole = in_hole(pool, regs->rip);
+    return err;
 }

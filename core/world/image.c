@@ -20,8 +20,20 @@
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u
 #endif
+#define HLT 0xf4
 
-int image_create(uint64_t hole, struct reason *why)
+/* The text; without world_call, if nobody is to know it. */
+static bool write_text(int fd, size_t size, bool calls)
+{
+    uint8_t nothing[PAGE_SIZE];
+    size_t before = (size_t)(world_call - world_text), rest = size - before;
+
+    memset(nothing, HLT, sizeof nothing);
+    return pwrite(fd, world_text, before, PAGE_SIZE) == (ssize_t)before &&
+           pwrite(fd, calls ? world_call : nothing, rest, (off_t)(PAGE_SIZE + before)) == (ssize_t)rest;
+}
+
+int image_create(uint64_t hole, bool calls, struct reason *why)
 {
     size_t text_size = (size_t)(world_text_end - world_text);
     struct {
@@ -53,8 +65,7 @@ int image_create(uint64_t hole, struct reason *why)
         fd = memfd_create("virtlab-world", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return fail(why, errno, "world: memfd_create: %s", strerror(errno));
-    if (pwrite(fd, &elf, sizeof elf, 0) != sizeof elf ||
-        pwrite(fd, world_text, text_size, PAGE_SIZE) != (ssize_t)text_size ||
+    if (pwrite(fd, &elf, sizeof elf, 0) != sizeof elf || !write_text(fd, text_size, calls) ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)) {
         int err = fail(why, errno, "world: writing its program: %s", strerror(errno));
 

@@ -60,13 +60,15 @@
 
 #define FEATURE_FSGSBASE 1 /* RDFSBASE and its kin may be used */
 #define FEATURE_XSAVE    2 /* XRSTOR may be used */
+#define FEATURE_GENERAL  4 /* code in this space has general registers only: x87, SSE and the rest stay as they are */
 
 /* struct world_report */
 #define R_TURN        0   /* number of the last entry that the guest thread came back from */
 #define R_ENTERED     4   /* number of the last entry that it made */
 #define R_SLEEPS      8   /* it is about to sleep, or does */
 #define R_KICKS       12  /* kicks that arrived */
-#define R_FRAME       16  /* address of its signal frame; 0: entry R_TURN was not made, because of a kick */
+#define R_FRAME       16  /* address of its signal frame; 0: entry R_TURN was not made, because of a kick; HOLE_STACK,
+                             where no frame can be: guest code has left by itself, and its registers are at R_GPR */
 #define R_FS_BASE     24
 #define R_GS_BASE     32
 #define R_START_ERROR 40  /* as R_MAP_ERROR and R_MAP_LEFT, for the guest thread's start list */
@@ -77,6 +79,11 @@
 #define R_MAP_ERROR   68  /* errno of the command that failed, 0 if none did */
 #define R_MAP_LEFT    72  /* commands not carried out, the failed one among them */
 #define R_MAP_SLEEPS  76
+#define R_GPR         128 /* of a guest that has left by itself, as at C_GPR, RSP too */
+#define R_RIP         256
+#define R_RFLAGS      264 /* pushed there: */
+#define R_STACK_END   272
+#define R_XSAVE       320 /* XSAVE area, unless FEATURE_GENERAL */
 
 /* One command: a system call. */
 #define COMMAND_SIZE  64
@@ -118,6 +125,10 @@ struct world_report {
     uint32_t start_error, start_left;
     uint32_t guest_tid, answered, pad[2];
     uint32_t map_done, map_error, map_left, map_sleeps;
+    uint32_t pad2[12];
+    uint64_t gpr[16], rip, rflags;
+    uint64_t pad3[6];
+    uint8_t xsave[2688];
 };
 
 struct world_command {
@@ -142,11 +153,17 @@ SAME_OFFSET(world_report, start_error, R_START_ERROR);
 SAME_OFFSET(world_report, answered, R_ANSWERED);
 SAME_OFFSET(world_report, map_done, R_MAP_DONE);
 SAME_OFFSET(world_report, map_sleeps, R_MAP_SLEEPS);
+SAME_OFFSET(world_report, gpr, R_GPR);
+SAME_OFFSET(world_report, rip, R_RIP);
+SAME_OFFSET(world_report, rflags, R_STACK_END - 8);
+SAME_OFFSET(world_report, xsave, R_XSAVE);
+_Static_assert(R_XSAVE % 64 == 0, "XSAVE's alignment");
 _Static_assert(sizeof(struct world_command) == COMMAND_SIZE, "COMMAND_SIZE");
 
 /* The text of entry.c, from world_text to world_text_end; the places in it that the seccomp filters and tests name. */
 extern const uint8_t world_text[], world_text_end[];
 extern const uint8_t world_start[], world_die[], world_handler[], world_enter[];
+extern const uint8_t world_call[], world_call_saved[], world_call_flags[], world_call_end[];
 extern const uint8_t world_guest_waits[], world_guest_wakes[], world_guest_answers[], world_prctl_fs[],
     world_prctl_gs[];
 #endif

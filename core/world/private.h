@@ -17,6 +17,7 @@ struct world_space {
     uint64_t last_use; /* pool->uses when it was last got or run */
     bool in_use;       /* belongs to a key; else it is spare */
     bool near;         /* sleeps on the VMM's core (world_space_near) */
+    bool general;      /* no x87 and vector state is carried (world_space_general) */
     bool lost;         /* its process is dead or not to be trusted: only space_destroy may follow */
 
     pid_t pid, guest_tid; /* the mapping thread's number is the process' */
@@ -80,7 +81,7 @@ struct world_pool {
 };
 
 /* image.c: the text as an executable file in memory: a descriptor or -errno. */
-int image_create(uint64_t hole, struct reason *why);
+int image_create(uint64_t hole, bool calls, struct reason *why);
 
 /* filter.c: writes a seccomp filter of at most FILTER_MAX instructions to `out`; returns their number. */
 struct sock_filter;

@@ -120,7 +120,7 @@ struct world_pool *world_create(const struct world_options *options, struct reas
         fail(why, errno, "world: guest RAM's descriptor: %s", strerror(errno));
         goto failed;
     }
-    pool->image_fd = image_create(pool->options.hole, why);
+    pool->image_fd = image_create(pool->options.hole, pool->options.calls, why);
     if (pool->image_fd < 0 || costs_find(pool, why))
         goto failed;
     return pool;
@@ -165,7 +165,8 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     space->key = key;
     if (space->near)
         space->cpu = -1;
-    space->near = false;
+    space->near = space->general = false;
+    space->control->features &= ~(uint32_t)FEATURE_GENERAL;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -224,10 +225,22 @@ struct world_space *world_space_get(struct world_pool *pool, uint64_t key, bool 
     return assign(pool, oldest, key, why);
 }
 
-void world_space_near(struct world_space *space)
+void world_space_near(struct world_space *space, bool near)
 {
-    space->near = true;
-    space->cpu = -1; /* place the threads anew */
+    if (space->near != near)
+        space->cpu = -1; /* place the threads anew */
+    space->near = near;
+}
+
+void world_space_general(struct world_space *space)
+{
+    space->general = true;
+    space->control->features |= FEATURE_GENERAL;
+}
+
+uint64_t world_call_at(const struct world_pool *pool)
+{
+    return text_at(pool, world_call);
 }
 
 void world_space_drop(struct world_space *space)
@@ -260,7 +273,7 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
     struct world_pool *pool = space->pool;
     int err = world_flush(space, why);
 
-    if (!err && pool->current && pool->current != space && !pool->current->lost && !pool->current->entered &&
+    if (!err && !pool->options.together && pool->current && pool->current != space && !pool->current->lost &&
         handover_stop(pool->current, NULL))
         pool->current =
             NULL; /* lost, and dead at the latest when it is got again; but it must not run beside this one */
@@ -305,16 +318,13 @@ int world_run(struct world_space *space, struct world_regs *regs, struct world_e
 
 int world_begin(struct world_space *space, const struct world_regs *regs, struct reason *why)
 {
-    struct world_pool *pool = space->pool;
     int err = check_entry(space, regs, why);
 
     if (!err)
         err = world_flush(space, why);
     if (err)
         return err;
-    if (pool->current && pool->current != space && !pool->current->lost && handover_stop(pool->current, NULL))
-        pool->current = NULL;
-    space->last_use = ++pool->uses;
+    space->last_use = ++space->pool->uses;
     exits_enter(space, regs);
     err = handover_enter(space, why);
     space->entered = !err;
@@ -323,18 +333,16 @@ int world_begin(struct world_space *space, const struct world_regs *regs, struct
 
 int world_end(struct world_space *space, struct world_regs *regs, struct world_exit *exit, struct reason *why)
 {
-    struct world_pool *pool = space->pool;
     int err;
 
     space->entered = false;
     err = handover_wait(space, why);
-    if (!err)
-        err = exits_decode(space, regs, exit, why);
-    /* Not by world_kick: what that has asked for is still to be done, by whoever is run next. */
-    if (!err && pool->current && pool->current != space && !pool->current->lost && handover_stop(pool->current, NULL))
-        pool->current = NULL;
-    pool->current = space;
-    return err;
+    return err ? err : exits_decode(space, regs, exit, why);
+}
+
+bool world_has_left(const struct world_space *space)
+{
+    return space->report->turn == space->entry;
 }
 
 void world_kick_entered(struct world_space *space)
