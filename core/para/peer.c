@@ -185,6 +185,18 @@ static void learn(struct engine *e)
     e->peer_skip = e->peer_backoff;
 }
 
+/* User code's FPU state goes where the kernel wants it: a task's own memory, or the shared page. */
+static void store_fpu(struct engine *e)
+{
+    void *task = e->shared->fpu_save_at ? guest_at(e, e->shared->fpu_save_at, PARA_FPU_SIZE, true) : NULL;
+
+    e->shared->fpu_save_at = 0;
+    if (task)
+        memcpy(task, e->user.xsave, PARA_FPU_SIZE);
+    else if (!e->shared->fpu_written)
+        memcpy(e->shared->fpu, e->user.xsave, sizeof e->shared->fpu);
+}
+
 void peer_end(struct engine *e, struct world_exit *exit)
 {
     struct world_space *space = e->peer;
@@ -204,8 +216,7 @@ void peer_end(struct engine *e, struct world_exit *exit)
     }
     e->gate_in->active = 0;
     if (!logically_user) {
-        if (!e->shared->fpu_written)
-            memcpy(e->shared->fpu, user->xsave, sizeof e->shared->fpu);
+        store_fpu(e);
         if (e->shared->fs_base == e->gate_in->fs_base)
             e->shared->fs_base = user->fs_base;
         if (e->shared->gs_base == e->gate_in->gs_base)
