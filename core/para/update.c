@@ -12,10 +12,12 @@
  * Next: calls.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
+#define GIB      (UINT64_C(1) << 30)
 #define FILL_MAX 4096 /* pages mapped in a new space; more would keep it waiting */
 
 static uint64_t *entry_at(const struct engine *e, uint64_t table, unsigned slot)
@@ -91,6 +93,7 @@ struct fill {
     struct engine *e;
     struct world_space *space;
     unsigned left; /* pages and tables that may still be looked at: tables may refer to one another more than once */
+    uint64_t code; /* a page whose system calls are rewritten; 0: none */
 };
 
 static int fill_entry(struct fill *fill, uint64_t va, uint64_t above, uint64_t entry)
@@ -98,6 +101,8 @@ static int fill_entry(struct fill *fill, uint64_t va, uint64_t above, uint64_t e
     if (!fill->left || !user_rights(above, entry) || !world_mappable(fill->e->pool, gva(va), PAGE_SIZE))
         return 0;
     fill->left--;
+    if (patch_has(fill->e, (entry & PTE_ADDRESS) >> PAGE_SHIFT))
+        fill->code = va;
     return mirror(fill->e, fill->space, va, above, entry);
 }
 
@@ -137,7 +142,7 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     *error |= PF_PRESENT;
     if (!(user_rights(above.rights, entry) & need) || !space)
         return false;
-    fill = (struct fill){e, space, ENTRIES};
+    fill = (struct fill){.e = e, .space = space, .left = ENTRIES};
     return fill_table(&fill, above.l1, FRAME_L1, address & -(ENTRIES * PAGE_SIZE), above.rights) == 0;
 }
 
@@ -191,37 +196,64 @@ void update_empty_spaces(struct engine *e)
     }
 }
 
-/* Entry `slot` of `table` has changed from `before`: no space may go on using the old one. */
-static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t before, uint64_t now)
+/* Where a list is at work: what is known of the last table of level 1, for the next entry is probably its neighbour. */
+struct place {
+    uint64_t table; /* NO_TABLE: nothing is known */
+    uint64_t va, rights;
+    struct world_space *space; /* NULL: the table can't be reached from user code */
+};
+#define NO_TABLE UINT64_MAX
+
+/* Finds out where `table` is seen; false: in several places. */
+static bool find_place(struct engine *e, uint64_t table, struct place *place)
 {
-    unsigned level = e->frame[table].type;
-    uint64_t cr3, va, span = PAGE_SIZE << (9 * (level - 1));
-    struct world_space *space;
+    uint64_t cr3;
     struct walk above;
 
+    if (place->table == table)
+        return true;
+    if (!locate(e, table, &cr3, &place->va))
+        return false;
+    place->space = world_space_find(e->pool, cr3);
+    if (e->frame[table].type > FRAME_L1)
+        return true;
+    place->table = table;
+    if (place->space && walk(e, cr3, place->va, &above))
+        place->rights = above.rights;
+    else
+        place->space = NULL;
+    return true;
+}
+
+/* Entry `slot` of `table` has changed from `before`: no space may go on using the old one. */
+static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t before, uint64_t now, struct place *place)
+{
+    unsigned level = e->frame[table].type;
+    uint64_t va, span = PAGE_SIZE << (9 * (level - 1));
+
+    if (level > FRAME_L1)
+        place->table = NO_TABLE;
     if (!((before | now) & PTE_P))
         return;
-    if (!locate(e, table, &cr3, &va)) {
+    if (!find_place(e, table, place)) {
         if (before & PTE_P)
             update_empty_spaces(e);
         return;
     }
-    va += slot * span;
-    space = world_space_find(e->pool, cr3);
-    if (!space || !world_mappable(e->pool, gva(va), span))
+    va = place->va + slot * span;
+    if (!place->space || !world_mappable(e->pool, gva(va), span))
         return;
     if (level > FRAME_L1) {
-        if (before & PTE_P && world_unmap(space, gva(va), span, NULL))
+        if (before & PTE_P && world_unmap(place->space, gva(va), span, NULL))
             return;
-    } else if (walk(e, cr3, va, &above)) {
-        if (mirror(e, space, va, above.rights, now))
-            return;
+    } else if (mirror(e, place->space, va, place->rights, now)) {
+        return;
     }
 }
 
 /* ---- the calls ---- */
 
-static int update_entry(struct engine *e, uint64_t at, uint64_t value)
+static int update_entry(struct engine *e, uint64_t at, uint64_t value, struct place *place)
 {
     uint64_t table = at >> PAGE_SHIFT, before;
     unsigned slot = (unsigned)(at & ~PAGE_MASK) / 8, level;
@@ -239,13 +271,14 @@ static int update_entry(struct engine *e, uint64_t at, uint64_t value)
     if (err)
         return err;
     *entry = value;
-    follow(e, table, slot, before, value);
+    follow(e, table, slot, before, value, place);
     entry_put(e, level, before);
     return 0;
 }
 
 int64_t update_list(struct engine *e, const uint64_t *args)
 {
+    struct place place = {.table = NO_TABLE};
     uint64_t count = args[1];
     const uint8_t *list;
 
@@ -260,7 +293,7 @@ int64_t update_list(struct engine *e, const uint64_t *args)
         int err;
 
         memcpy(&update, list + i * sizeof update, sizeof update);
-        err = update_entry(e, update.entry, update.value);
+        err = update_entry(e, update.entry, update.value, &place);
 
         COUNT(e->host->stats, HYPERCALL_ENTRIES);
         COUNT(e->host->stats, PT_WRITES);
@@ -350,11 +383,14 @@ struct world_space *update_user_space(struct engine *e, struct reason *why)
 {
     bool fresh;
     struct world_space *space = world_space_get(e->pool, e->cr3, &fresh, why);
-    struct fill fill = {e, space, FILL_MAX};
+    struct fill fill = {.e = e, .space = space, .left = FILL_MAX};
 
     /* What an error leaves out is filled in when it is touched. */
-    if (space && fresh && update_is_root(e, e->cr3) && fill_table(&fill, e->cr3 >> PAGE_SHIFT, FRAME_L4, 0, ALL_RIGHTS))
+    if (!space || !fresh || !update_is_root(e, e->cr3) ||
+        fill_table(&fill, e->cr3 >> PAGE_SHIFT, FRAME_L4, 0, ALL_RIGHTS) || !fill.code)
         return space;
+    if (gate_fault(e, GATE_VA)) /* its calls will need the way out, and their trampolines */
+        patch_fault(e, fill.code | (GIB - 1));
     return space;
 }
 
