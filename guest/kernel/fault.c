@@ -176,6 +176,26 @@ int vm_fault(struct mm *mm, u64 va, u32 access)
     return 0;
 }
 
+/*
+ * Where faults are dear (PV_POPULATE): a new range is mapped before it is touched, up to so many pages. Nothing depends on
+ * it: what can't be had now will have its fault.
+ */
+void vm_populate(struct mm *mm, const struct vma *v)
+{
+    u64 end = MIN(v->end, v->start + (u64)PV_POPULATE * PAGE_SIZE);
+    struct span s;
+
+    for (u64 va = v->start; va < end && page_plenty() && !permitted(v, 0); va = s.end) {
+        u64 *pte = pte_get(mm, va, true);
+
+        if (!pte)
+            return;
+        s = *pte ? (struct span){.end = va + PAGE_SIZE} : span_around(pte, v, va, PV_FAULT_AROUND, ~0ull);
+        if (!*pte && for_span(s, va, map_page, v, v->prot & PROT_WRITE))
+            return;
+    }
+}
+
 /* Where the kernel can write what the process will see at va; for filling another address space. */
 void *vm_writable_page(struct mm *mm, u64 va)
 {

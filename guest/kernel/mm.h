@@ -100,6 +100,7 @@ u64 vma_find_gap(const struct mm *mm, u64 size);
 
 /* fault.c: 0, or why not: -EFAULT nothing mapped, -EACCES protection, -ENOMEM, -ENXIO past EOF. */
 int vm_fault(struct mm *mm, u64 va, u32 access) MUST_CHECK;
+void vm_populate(struct mm *mm, const struct vma *v);
 void *vm_writable_page(struct mm *mm, u64 va) MUST_CHECK;
 
 #endif

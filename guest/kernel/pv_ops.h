@@ -168,10 +168,12 @@ static inline void pv_lazy_flush(void) {}
 
 /*
  * What is worth it only where faults and requests are dear: how many pages a fault maps at most, where the neighbours
- * allow it (a power of two up to 512); how many fork copies at once; how many page tables are taken side by side.
+ * allow it (a power of two up to 512); how many fork copies at once; how many of a new range are mapped before
+ * they are touched; how many page tables are taken side by side.
  */
 #define PV_FAULT_AROUND  1
 #define PV_FORK_COPY     0
+#define PV_POPULATE     0
 #define PV_TABLES_AHEAD  1
 
 /* A word of the kernel's command line that nobody else knows. */

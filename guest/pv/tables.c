@@ -21,7 +21,7 @@ static unsigned releases;
 static bool lazy;
 static bool batches = true;
 bool pv_defers = true;
-unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_tables_ahead = 8;
+unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_populate = 64, pv_tables_ahead = 8;
 
 /* To show what each is worth, it can be switched off (docs/para.md). */
 void pv_option(const char *word)
@@ -34,6 +34,8 @@ void pv_option(const char *word)
         pv_fault_around = 1;
     else if (!strcmp(word, "noforkcopy"))
         pv_fork_copy = 0;
+    else if (!strcmp(word, "nopopulate"))
+        pv_populate = 0;
     else if (!strcmp(word, "noruns"))
         pv_tables_ahead = 1;
 }
