@@ -190,6 +190,8 @@ bool update_code_frame(const struct engine *e, uint64_t va, uint64_t *frame);
 int64_t update_list(struct engine *e, const uint64_t *args);
 int64_t update_pin(struct engine *e, const uint64_t *args);
 int64_t update_unpin(struct engine *e, const uint64_t *args);
+/* User code is about to run: what the shared page asks for is done, e->cr3 is set. False: the guest is dead. */
+bool update_before_user(struct engine *e);
 bool update_is_root(const struct engine *e, uint64_t cr3); /* a pinned top-level table */
 /* A user page fault at `address`: true when the tables allow it, and the page is mapped now. Else the true error. */
 bool update_fault(struct engine *e, uint64_t address, uint32_t *error);

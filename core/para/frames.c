@@ -159,7 +159,9 @@ void frame_put_table(struct engine *e, uint64_t number)
 
     if (--frame->uses)
         return;
+    /* The kernel stands still, so its entries don't change yet. Tables made one after the other go in the same order:
+       side by side in memory, their pages take one command. */
+    set_type(e, number, FRAME_PAGE);
     for (unsigned i = 0; i < ENTRIES; i++)
         entry_put(e, level, table[i]);
-    set_type(e, number, FRAME_PAGE);
 }

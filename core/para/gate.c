@@ -144,6 +144,7 @@ __asm__(
     L("jne gate_slow")
     L("mov " TEXT(S_PENDING) "(%r11), %eax")
     L("or " TEXT(S_FPU_WRITTEN) "(%r11), %eax")
+    L("or " TEXT(S_UPDATE_COUNT) "(%r11), %eax")
     L("jnz gate_slow")
     L("mov %rdx, " TEXT(G_GPR+16) "(%rcx)")
     L("mov %rbx, " TEXT(G_GPR+24) "(%rcx)")

@@ -44,6 +44,7 @@
 #define S_GS_BASE   40
 #define S_FPU_WRITTEN 56
 #define S_FPU_ELSEWHERE 60
+#define S_UPDATE_COUNT 72
 /* clang-format on */
 
 #ifndef __ASSEMBLER__
@@ -73,6 +74,7 @@ _Static_assert(offsetof(struct para_shared, cr3) == S_CR3, "S_CR3");
 _Static_assert(offsetof(struct para_shared, fs_base) == S_FS_BASE, "S_FS_BASE");
 _Static_assert(offsetof(struct para_shared, gs_base) == S_GS_BASE, "S_GS_BASE");
 _Static_assert(offsetof(struct para_shared, fpu_elsewhere) == S_FPU_ELSEWHERE, "S_FPU_ELSEWHERE");
+_Static_assert(offsetof(struct para_shared, update_count) == S_UPDATE_COUNT, "S_UPDATE_COUNT");
 _Static_assert(offsetof(struct para_shared, fpu_written) == S_FPU_WRITTEN, "S_FPU_WRITTEN");
 
 extern const uint8_t gate_user[], gate_user_end[], gate_entry[], gate_saved[], gate_published[], gate_load[],

@@ -181,13 +181,24 @@ static void learn(struct engine *e)
     e->host->stats->exits[EXIT_INDEX_KERNEL_RETURN].avoided += calls;
 }
 
+/* User code's FPU state goes where the kernel wants it: a task's own memory, or the shared page. */
+static void store_fpu(struct engine *e)
+{
+    void *task = e->shared->fpu_save_at ? guest_at(e, e->shared->fpu_save_at, PARA_FPU_SIZE, true) : NULL;
+
+    e->shared->fpu_save_at = 0;
+    if (task)
+        memcpy(task, e->user.xsave, PARA_FPU_SIZE);
+    else if (!e->shared->fpu_written)
+        memcpy(e->shared->fpu, e->user.xsave, sizeof e->shared->fpu);
+}
+
 /* User code stands still while the kernel works on its call: the rest of its state, as leave_user() in traps.c. */
 static void keep_user_state(struct engine *e)
 {
     struct para_shared *shared = e->shared;
 
-    if (!shared->fpu_written)
-        memcpy(shared->fpu, e->user.xsave, sizeof shared->fpu);
+    store_fpu(e);
     if (shared->fs_base == e->gate_in->fs_base)
         shared->fs_base = e->user.fs_base;
     if (shared->gs_base == e->gate_in->gs_base)

@@ -104,13 +104,9 @@ struct iret_frame {
 static void enter_user(struct engine *e, const struct iret_frame *frame)
 {
     const struct para_shared *shared = e->shared;
-    uint64_t cr3 = shared->cr3;
 
-    if (!update_is_root(e, cr3)) {
-        direct_die(e, "a return to user mode, but 0x%llx is no pinned page table", (unsigned long long)cr3);
+    if (!update_before_user(e))
         return;
-    }
-    e->cr3 = cr3;
     memcpy(e->user.gpr, e->kernel.gpr, sizeof e->user.gpr);
     e->user.gpr[RAX] = frame->rax;
     e->user.gpr[R11] = frame->r11;

@@ -2,20 +2,23 @@
 /*
  * update.c - page-table entries: the guest asks, they are validated (frames.c), written, and the user spaces follow.
  *
- * The host's page tables are what the CPU uses; a world space mirrors a guest's tables there. It is filled when user
- * code touches a page that the tables allow (and its neighbours along with it), or at once when an entry is written
- * while its space exists. It is emptied where an entry goes. Where an entry's address can't be told, because a table is
+ * The host's page tables are what the CPU uses; a world space mirrors a guest's tables there. A new one is filled from
+ * the tables before its first use, neighbours in memory by one command (core/world joins them); from then on it follows
+ * each entry that is written, and what is missing all the same is filled in when user code touches it, a table at a
+ * time. It is emptied where an entry goes. Where an entry's address can't be told, because a table is
  * referred to from several places, all spaces are emptied: rare, and right.
  *
  * The hypervisor sets no Accessed and Dirty bits: nobody here looks at them.
  * Next: calls.c.
  */
 #include "para/direct.h"
+#include "para/gate.h"
 
 #include <string.h>
 #include <sys/mman.h>
 
-#define AROUND 16 /* pages mapped with the one that was touched; a power of two */
+#define GIB      (UINT64_C(1) << 30)
+#define FILL_MAX 4096 /* pages mapped in a new space; more would keep it waiting */
 
 static uint64_t *entry_at(const struct engine *e, uint64_t table, unsigned slot)
 {
@@ -29,22 +32,29 @@ static unsigned slot_of(uint64_t va, unsigned level)
 
 /* ---- from an address to its entry ---- */
 
+#define ALL_RIGHTS (PTE_P | PTE_W | PTE_U)
+
 struct walk {
     uint64_t l1;     /* the lowest table's frame */
     uint64_t rights; /* PTE_P, W, U as all levels above allow; PTE_NX as any forbids */
 };
 
+static uint64_t rights_below(uint64_t above, uint64_t entry)
+{
+    return (above & (entry | PTE_NX)) | (entry & PTE_NX);
+}
+
 static bool walk(const struct engine *e, uint64_t cr3, uint64_t va, struct walk *walk)
 {
     uint64_t table = cr3 >> PAGE_SHIFT;
 
-    *walk = (struct walk){.rights = PTE_P | PTE_W | PTE_U};
+    *walk = (struct walk){.rights = ALL_RIGHTS};
     for (unsigned level = FRAME_L4; level > FRAME_L1; level--) {
         uint64_t entry = *entry_at(e, table, slot_of(va, level));
 
         if (!(entry & PTE_P))
             return false;
-        walk->rights = (walk->rights & (entry | PTE_NX)) | (entry & PTE_NX);
+        walk->rights = rights_below(walk->rights, entry);
         table = (entry & PTE_ADDRESS) >> PAGE_SHIFT;
     }
     walk->l1 = table;
@@ -78,17 +88,38 @@ static int mirror(struct engine *e, struct world_space *space, uint64_t va, uint
     return world_map(space, gva(va), entry & PTE_ADDRESS, PAGE_SIZE, prot, WORLD_POPULATE, &unused);
 }
 
-/* Maps what the tables allow around `va`, in its table only. */
-static int map_around(struct engine *e, struct world_space *space, uint64_t va, const struct walk *walk)
+/* A table's entries, in their order, so that those side by side in memory become one command. */
+struct fill {
+    struct engine *e;
+    struct world_space *space;
+    unsigned left; /* pages and tables that may still be looked at: tables may refer to one another more than once */
+    uint64_t code; /* a page whose system calls are rewritten; 0: none */
+};
+
+static int fill_entry(struct fill *fill, uint64_t va, uint64_t above, uint64_t entry)
 {
-    uint64_t first = va & ~(AROUND * PAGE_SIZE - 1);
-    int err = mirror(e, space, va & PAGE_MASK, walk->rights, *entry_at(e, walk->l1, slot_of(va, 1)));
+    if (!fill->left || !user_rights(above, entry) || !world_mappable(fill->e->pool, gva(va), PAGE_SIZE))
+        return 0;
+    fill->left--;
+    if (patch_has(fill->e, (entry & PTE_ADDRESS) >> PAGE_SHIFT))
+        fill->code = va;
+    return mirror(fill->e, fill->space, va, above, entry);
+}
 
-    for (uint64_t at = first; at < first + AROUND * PAGE_SIZE && !err; at += PAGE_SIZE) {
-        uint64_t entry = *entry_at(e, walk->l1, slot_of(at, 1));
+static int fill_table(struct fill *fill, uint64_t table, unsigned level, uint64_t va, uint64_t above)
+{
+    unsigned slots = level == FRAME_L4 ? USER_SLOTS : ENTRIES;
+    int err = 0;
 
-        if (at != (va & PAGE_MASK) && user_rights(walk->rights, entry) && world_mappable(e->pool, gva(at), PAGE_SIZE))
-            err = mirror(e, space, at, walk->rights, entry);
+    for (unsigned slot = 0; slot < slots && fill->left && !err; slot++) {
+        uint64_t entry = *entry_at(fill->e, table, slot), at = va + ((uint64_t)slot << (PAGE_SHIFT + 9 * (level - 1)));
+
+        if (!(entry & PTE_P))
+            continue;
+        if (level == FRAME_L1)
+            err = fill_entry(fill, at, above, entry);
+        else if (--fill->left)
+            err = fill_table(fill, (entry & PTE_ADDRESS) >> PAGE_SHIFT, level - 1, at, rights_below(above, entry));
     }
     return err;
 }
@@ -98,6 +129,7 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     int need = *error & PF_FETCH ? PROT_EXEC : *error & PF_WRITE ? PROT_WRITE : PROT_READ;
     struct world_space *space = world_space_find(e->pool, e->cr3);
     struct walk above;
+    struct fill fill;
     uint64_t entry;
 
     *error &= ~(PF_PRESENT | PF_RSVD);
@@ -110,7 +142,8 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     *error |= PF_PRESENT;
     if (!(user_rights(above.rights, entry) & need) || !space)
         return false;
-    return map_around(e, space, address, &above) == 0;
+    fill = (struct fill){.e = e, .space = space, .left = ENTRIES};
+    return fill_table(&fill, above.l1, FRAME_L1, address & -(ENTRIES * PAGE_SIZE), above.rights) == 0;
 }
 
 int update_map_page(struct engine *e, struct world_space *space, uint64_t va)
@@ -163,37 +196,64 @@ void update_empty_spaces(struct engine *e)
     }
 }
 
-/* Entry `slot` of `table` has changed from `before`: no space may go on using the old one. */
-static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t before, uint64_t now)
+/* Where a list is at work: what is known of the last table of level 1, for the next entry is probably its neighbour. */
+struct place {
+    uint64_t table; /* NO_TABLE: nothing is known */
+    uint64_t va, rights;
+    struct world_space *space; /* NULL: the table can't be reached from user code */
+};
+#define NO_TABLE UINT64_MAX
+
+/* Finds out where `table` is seen; false: in several places. */
+static bool find_place(struct engine *e, uint64_t table, struct place *place)
 {
-    unsigned level = e->frame[table].type;
-    uint64_t cr3, va, span = PAGE_SIZE << (9 * (level - 1));
-    struct world_space *space;
+    uint64_t cr3;
     struct walk above;
 
+    if (place->table == table)
+        return true;
+    if (!locate(e, table, &cr3, &place->va))
+        return false;
+    place->space = world_space_find(e->pool, cr3);
+    if (e->frame[table].type > FRAME_L1)
+        return true;
+    place->table = table;
+    if (place->space && walk(e, cr3, place->va, &above))
+        place->rights = above.rights;
+    else
+        place->space = NULL;
+    return true;
+}
+
+/* Entry `slot` of `table` has changed from `before`: no space may go on using the old one. */
+static void follow(struct engine *e, uint64_t table, unsigned slot, uint64_t before, uint64_t now, struct place *place)
+{
+    unsigned level = e->frame[table].type;
+    uint64_t va, span = PAGE_SIZE << (9 * (level - 1));
+
+    if (level > FRAME_L1)
+        place->table = NO_TABLE;
     if (!((before | now) & PTE_P))
         return;
-    if (!locate(e, table, &cr3, &va)) {
+    if (!find_place(e, table, place)) {
         if (before & PTE_P)
             update_empty_spaces(e);
         return;
     }
-    va += slot * span;
-    space = world_space_find(e->pool, cr3);
-    if (!space || !world_mappable(e->pool, gva(va), span))
+    va = place->va + slot * span;
+    if (!place->space || !world_mappable(e->pool, gva(va), span))
         return;
     if (level > FRAME_L1) {
-        if (before & PTE_P && world_unmap(space, gva(va), span, NULL))
+        if (before & PTE_P && world_unmap(place->space, gva(va), span, NULL))
             return;
-    } else if (walk(e, cr3, va, &above)) {
-        if (mirror(e, space, va, above.rights, now))
-            return;
+    } else if (mirror(e, place->space, va, place->rights, now)) {
+        return;
     }
 }
 
 /* ---- the calls ---- */
 
-static int update_entry(struct engine *e, uint64_t at, uint64_t value)
+static int update_entry(struct engine *e, uint64_t at, uint64_t value, struct place *place)
 {
     uint64_t table = at >> PAGE_SHIFT, before;
     unsigned slot = (unsigned)(at & ~PAGE_MASK) / 8, level;
@@ -211,13 +271,14 @@ static int update_entry(struct engine *e, uint64_t at, uint64_t value)
     if (err)
         return err;
     *entry = value;
-    follow(e, table, slot, before, value);
+    follow(e, table, slot, before, value, place);
     entry_put(e, level, before);
     return 0;
 }
 
 int64_t update_list(struct engine *e, const uint64_t *args)
 {
+    struct place place = {.table = NO_TABLE};
     uint64_t count = args[1];
     const uint8_t *list;
 
@@ -232,7 +293,7 @@ int64_t update_list(struct engine *e, const uint64_t *args)
         int err;
 
         memcpy(&update, list + i * sizeof update, sizeof update);
-        err = update_entry(e, update.entry, update.value);
+        err = update_entry(e, update.entry, update.value, &place);
 
         COUNT(e->host->stats, HYPERCALL_ENTRIES);
         COUNT(e->host->stats, PT_WRITES);
@@ -319,6 +380,36 @@ struct world_space *update_kernel_space(struct engine *e, struct reason *why)
 struct world_space *update_user_space(struct engine *e, struct reason *why)
 {
     bool fresh;
+    struct world_space *space = world_space_get(e->pool, e->cr3, &fresh, why);
+    struct fill fill = {.e = e, .space = space, .left = FILL_MAX};
 
-    return world_space_get(e->pool, e->cr3, &fresh, why);
+    /* What an error leaves out is filled in when it is touched. */
+    if (!space || !fresh || !update_is_root(e, e->cr3) ||
+        fill_table(&fill, e->cr3 >> PAGE_SHIFT, FRAME_L4, 0, ALL_RIGHTS) || !fill.code)
+        return space;
+    if (gate_fault(e, GATE_VA)) /* its calls will need the way out, and their trampolines */
+        patch_fault(e, fill.code | (GIB - 1));
+    return space;
+}
+
+bool update_before_user(struct engine *e)
+{
+    struct para_shared *shared = e->shared;
+    const uint64_t list[] = {shared->updates, shared->update_count}, cr3 = shared->cr3;
+    int64_t err = list[1] ? update_list(e, list) : 0;
+
+    shared->update_count = 0;
+    if (err) {
+        direct_die(e, "entry %llu of the list of page-table updates is refused: error %lld",
+                   (unsigned long long)shared->done, (long long)-err);
+        return false;
+    }
+    err = update_is_root(e, cr3) ? 0 : update_pin(e, &cr3);
+    if (err) {
+        direct_die(e, "a return to user mode, but 0x%llx is no page table: error %lld", (unsigned long long)cr3,
+                   (long long)-err);
+        return false;
+    }
+    e->cr3 = cr3;
+    return update_user_space(e, NULL) || true;
 }

@@ -59,6 +59,7 @@ static int map_segment(struct program *p, struct inode *file, const Elf64_Phdr *
 {
     u64 va = ph->p_vaddr + p->bias;
     struct vma v = {.prot = segment_prot(ph->p_flags), .inode = file};
+    int r;
 
     if (!ph->p_memsz)
         return 0;
@@ -75,7 +76,10 @@ static int map_segment(struct program *p, struct inode *file, const Elf64_Phdr *
     if (!ph->p_filesz)
         v.inode = NULL;
     p->end = MAX(p->end, v.end);
-    return vma_map(p->mm, &v);
+    r = vma_map(p->mm, &v);
+    if (!r)
+        vm_populate(p->mm, &v);
+    return r;
 }
 
 static int map_segments(struct program *p, struct inode *file, const Elf64_Ehdr *eh)

@@ -15,6 +15,9 @@
 
 #include <linux/mman.h>
 
+#define PTES 512 /* in a table */
+#define FEW  16  /* neighbours that are mapped on suspicion */
+
 static int permitted(const struct vma *v, u32 access)
 {
     u32 need = access & PF_WRITE ? PROT_WRITE : access & PF_FETCH ? PROT_EXEC : PROT_READ;
@@ -33,9 +36,9 @@ static int install(u64 *pte, const struct vma *v, void *page, bool writable)
     return 0;
 }
 
-static void *copy_of(const void *page, size_t bytes)
+static void *copy_of(const void *page, size_t bytes, struct page_run *from)
 {
-    u8 *copy = page_alloc();
+    u8 *copy = page_run_next(from);
 
     if (!copy)
         return NULL;
@@ -44,71 +47,106 @@ static void *copy_of(const void *page, size_t bytes)
     return copy;
 }
 
-static int map_anonymous(u64 *pte, const struct vma *v, bool write)
+/* Who maps several pages at once has fresh ones for reading, too: it would be dear to come back for each. */
+static int map_anonymous(u64 *pte, const struct vma *v, bool write, struct page_run *from)
 {
-    if (!write)
+    if (!write && from->ahead <= 1)
         return install(pte, v, zero_page, false);
-    return install(pte, v, page_alloc_zeroed(), true);
+    return install(pte, v, copy_of(zero_page, 0, from), v->prot & PROT_WRITE);
 }
 
-static int map_file(u64 *pte, const struct vma *v, u64 va, bool write)
+static int map_file(u64 *pte, const struct vma *v, u64 va, bool write, struct page_run *from)
 {
-    u64 page_va = PAGE_DOWN(va);
-    u64 index = (v->offset + (page_va - v->start)) / PAGE_SIZE;
+    u64 index = (v->offset + (va - v->start)) / PAGE_SIZE;
     size_t bytes = PAGE_SIZE;
     void *cached;
     int r;
 
-    if (page_va >= v->file_end)
-        return map_anonymous(pte, v, write);
+    if (va >= v->file_end)
+        return map_anonymous(pte, v, write, from);
     r = inode_page(v->inode, index, false, &cached);
     if (r)
         return r;
-    if (v->file_end - page_va < PAGE_SIZE)
-        bytes = v->file_end - page_va;
+    if (v->file_end - va < PAGE_SIZE)
+        bytes = v->file_end - va;
     if (!v->shared && (write || bytes < PAGE_SIZE))
-        return install(pte, v, copy_of(cached, bytes), write);
+        return install(pte, v, copy_of(cached, bytes, from), write);
     page_ref(cached);
     return install(pte, v, cached, v->shared && (v->prot & PROT_WRITE));
 }
 
-static int map_page(u64 *pte, const struct vma *v, u64 va, bool write)
+static int map_page(u64 *pte, const struct vma *v, u64 va, bool write, struct page_run *from)
 {
-    return v->inode ? map_file(pte, v, va, write) : map_anonymous(pte, v, write);
+    return v->inode ? map_file(pte, v, va, write, from) : map_anonymous(pte, v, write, from);
 }
 
-/*
- * Where faults are dear (PV_FAULT_AROUND), the following pages of the range are mapped along with the one that was
- * touched: fresh ones, or those of a file to be read.
- */
-static int map_around(u64 *pte, const struct vma *v, u64 va, bool write)
+/* --- where faults are dear: the neighbours as well ---------------------------------------- */
+
+struct span {
+    u64 start, end; /* page addresses of one table's entries: of those around a page that can be treated like it */
+    u64 *pte;       /* start's */
+};
+
+/* Is what `mask` leaves of a neighbour's entry the same? Looks in a block of `pages`, a power of two. */
+static struct span span_around(u64 *pte, const struct vma *v, u64 va, u64 pages, u64 mask)
 {
-    u64 page_va = PAGE_DOWN(va), block = (u64)PV_FAULT_AROUND * PAGE_SIZE;
-    u64 end = MIN((page_va / block + 1) * block, v->end);
-    int r;
+    u64 block = pages * PAGE_SIZE, first = MAX(va & -block, v->start), last = MIN((va & -block) + block, v->end);
+    struct span s = {va, va + PAGE_SIZE, pte};
+
+    while (s.end < last && !((pte[(s.end - va) / PAGE_SIZE] ^ *pte) & mask))
+        s.end += PAGE_SIZE;
+    while (s.start > first && !((s.pte[-1] ^ *pte) & mask)) {
+        s.start -= PAGE_SIZE;
+        s.pte--;
+    }
+    return s;
+}
+
+/* As many as the range seems to want: all of a small one, and many for a program that walks through it. */
+static u64 pages_ahead(const u64 *pte, const struct vma *v, u64 va)
+{
+    bool small = v->end - v->start <= PV_FAULT_AROUND * PAGE_SIZE;
+    bool walks = va > v->start && ((va / PAGE_SIZE) % PTES == 0 || pte[-1]);
+
+    if (!page_plenty())
+        return 1;
+    return small || walks ? PV_FAULT_AROUND : MIN(PV_FAULT_AROUND, FEW);
+}
+
+typedef int page_fn(u64 *pte, const struct vma *v, u64 va, bool write, struct page_run *from);
+
+/* Does `fn` for all pages of the span; only what happens at `va` counts, for a neighbour can have a fault of its own.
+ */
+static int for_span(struct span s, u64 va, page_fn *fn, const struct vma *v, bool write)
+{
+    struct page_run from = {.ahead = (unsigned)((s.end - s.start) / PAGE_SIZE)};
+    u64 at = s.start;
+    int r = 0;
 
     pv_lazy_begin();
-    r = map_page(pte, v, va, write);
-    while (!r && (page_va += PAGE_SIZE) < end && !*++pte && !(v->inode && (write || v->shared)))
-        if (map_page(pte, v, page_va, write))
-            break; /* it will have a fault of its own */
+    for (; at < s.end && !r; at += PAGE_SIZE)
+        r = fn(s.pte + (at - s.start) / PAGE_SIZE, v, at, write, &from);
+    if (r && at <= va)
+        r = fn(s.pte + (va - s.start) / PAGE_SIZE, v, va, write, &from);
     pv_lazy_end();
-    return r;
+    page_run_end(&from);
+    return at <= va + PAGE_SIZE ? r : 0;
 }
 
 /* A write to a present page without W: the range allows it, so the page is shared or was. */
-static int make_writable(u64 *pte, const struct vma *v, u64 va)
+static int make_writable(u64 *pte, const struct vma *v, u64 va, bool write, struct page_run *from)
 {
     void *page = pte_page(*pte), *copy;
 
+    (void)write;
     if (v->shared || page_refs(page) == 1) {
         pv_set_pte(pte, pte_make(page, v->prot, true));
     } else {
-        copy = page == zero_page ? page_alloc_zeroed() : copy_of(page, PAGE_SIZE);
+        copy = copy_of(page, page == zero_page ? 0 : PAGE_SIZE, from);
         if (!copy)
             return -ENOMEM;
         pv_set_pte(pte, pte_make(copy, v->prot, true));
-        page_unref(page);
+        pv_page_release(page);
     }
     pv_invlpg(va);
     return 0;
@@ -116,7 +154,7 @@ static int make_writable(u64 *pte, const struct vma *v, u64 va)
 
 int vm_fault(struct mm *mm, u64 va, u32 access)
 {
-    const struct vma *v = vma_find(mm, va);
+    const struct vma *v = vma_find(mm, va = PAGE_DOWN(va));
     bool write = access & PF_WRITE;
     u64 *pte;
     int r;
@@ -130,11 +168,32 @@ int vm_fault(struct mm *mm, u64 va, u32 access)
     if (!pte)
         return -ENOMEM;
     if (!*pte)
-        return map_around(pte, v, va, write);
+        return for_span(span_around(pte, v, va, pages_ahead(pte, v, va), ~0ull), va, map_page, v, write);
     if (write && !(*pte & PTE_W))
-        return make_writable(pte, v, va);
+        return for_span(span_around(pte, v, va, MIN(pages_ahead(pte, v, va), FEW), PTE_P | PTE_W), va, make_writable, v,
+                        true);
     pv_invlpg(va); /* the entry permits it: what the CPU remembered was out of date */
     return 0;
+}
+
+/*
+ * Where faults are dear (PV_POPULATE): a new range is mapped before it is touched, up to so many pages. Nothing depends on
+ * it: what can't be had now will have its fault.
+ */
+void vm_populate(struct mm *mm, const struct vma *v)
+{
+    u64 end = MIN(v->end, v->start + (u64)PV_POPULATE * PAGE_SIZE);
+    struct span s;
+
+    for (u64 va = v->start; va < end && page_plenty() && !permitted(v, 0); va = s.end) {
+        u64 *pte = pte_get(mm, va, true);
+
+        if (!pte)
+            return;
+        s = *pte ? (struct span){.end = va + PAGE_SIZE} : span_around(pte, v, va, PV_FAULT_AROUND, ~0ull);
+        if (!*pte && for_span(s, va, map_page, v, v->prot & PROT_WRITE))
+            return;
+    }
 }
 
 /* Where the kernel can write what the process will see at va; for filling another address space. */

@@ -32,7 +32,15 @@ struct inode;
 void page_init(const struct bootinfo *bi);
 void *page_alloc(void) MUST_CHECK;
 void *page_alloc_zeroed(void) MUST_CHECK;
-void *page_alloc_run(unsigned pages) MUST_CHECK; /* contiguous, never given back */
+void *page_alloc_run(unsigned pages) MUST_CHECK; /* contiguous */
+bool page_plenty(void);                          /* there is enough to be generous with */
+/* Pages taken one by one that lie side by side, as far as memory allows: `ahead` of them at a time. */
+struct page_run {
+    u8 *next;
+    unsigned left, ahead;
+};
+void *page_run_next(struct page_run *run) MUST_CHECK;
+void page_run_end(struct page_run *run); /* gives back what wasn't taken */
 void page_ref(void *page);
 void page_unref(void *page);
 u32 page_refs(const void *page);
@@ -58,6 +66,7 @@ struct vma {
 
 struct mm {
     u64 *pml4;
+    struct page_run tables; /* where the next page tables come from */
     struct vma *vmas;
     u64 brk_start, brk;
     u32 refs;
@@ -70,7 +79,7 @@ void *pte_page(u64 pte);
 u64 pte_make(const void *page, u32 prot, bool writable);
 typedef int pte_visitor(u64 *pte, u64 va, void *arg);
 int pte_walk(struct mm *mm, u64 start, u64 end, pte_visitor *visit, void *arg);
-u64 *pml4_create(void) MUST_CHECK;
+u64 *pml4_create(struct page_run *from) MUST_CHECK;
 void pml4_destroy(u64 *pml4);
 u64 kernel_cr3(void);
 void tlb_flush(void);
@@ -91,6 +100,7 @@ u64 vma_find_gap(const struct mm *mm, u64 size);
 
 /* fault.c: 0, or why not: -EFAULT nothing mapped, -EACCES protection, -ENOMEM, -ENXIO past EOF. */
 int vm_fault(struct mm *mm, u64 va, u32 access) MUST_CHECK;
+void vm_populate(struct mm *mm, const struct vma *v);
 void *vm_writable_page(struct mm *mm, u64 va) MUST_CHECK;
 
 #endif

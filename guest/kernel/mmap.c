@@ -80,6 +80,8 @@ long sys_mmap(const u64 *a)
     if (r)
         return r;
     r = vma_map(mm, &v);
+    if (!r)
+        vm_populate(mm, &v);
     if (v.inode)
         inode_put(v.inode);
     return r ? r : (long)v.start;
@@ -152,6 +154,7 @@ long sys_brk(const u64 *a)
         return (long)mm->brk;
     if (new_end > old_end && (!vma_range_free(mm, old_end, new_end) || vma_map(mm, &v)))
         return (long)mm->brk;
+    vm_populate(mm, &v);
     if (new_end < old_end && vma_unmap(mm, new_end, old_end))
         return (long)mm->brk;
     mm->brk = a[0];

@@ -33,14 +33,21 @@ static u64 *table_of(u64 entry)
     return phys_to_virt(entry & PTE_ADDR);
 }
 
-/* The table below slot, made if need be; NULL when it is absent and can't or shall not be made. */
-static u64 *table_below(u64 *slot, bool create)
+static u64 *new_table(struct page_run *from)
+{
+    void *table = page_run_next(from);
+
+    return table ? memset(table, 0, PAGE_SIZE) : NULL;
+}
+
+/* The table below slot; if it is absent it is made, unless `from` is NULL. NULL: there is none. */
+static u64 *table_below(u64 *slot, struct page_run *from)
 {
     u64 *table;
 
     if (*slot & PTE_P)
         return table_of(*slot);
-    if (!create || !(table = page_alloc_zeroed()))
+    if (!from || !(table = new_table(from)))
         return NULL;
     pv_set_table(slot, virt_to_phys(table) | PTE_P | PTE_W | PTE_U);
     return table;
@@ -51,10 +58,11 @@ static u64 *table_below(u64 *slot, bool create)
 static void map_large(u64 pa)
 {
     u64 va = KBASE + pa;
+    struct page_run one = {0};
     u64 *table = kernel_pml4, attr = PTE_P | PTE_W | PTE_A | PTE_D | PTE_G | PTE_PS;
 
     for (int level = TOP_LEVEL; level > 1; level--)
-        if (!(table = table_below(&table[index_at(va, level)], true)))
+        if (!(table = table_below(&table[index_at(va, level)], &one)))
             panic("no memory for the kernel's page tables");
     if (pa >= virt_to_phys(kernel_end))
         attr |= PTE_NX; /* only what holds the image may run */
@@ -82,9 +90,9 @@ u64 kernel_cr3(void)
 
 /* --- user maps --------------------------------------------------------------------------- */
 
-u64 *pml4_create(void)
+u64 *pml4_create(struct page_run *from)
 {
-    u64 *pml4 = page_alloc_zeroed();
+    u64 *pml4 = new_table(from);
 
     if (!pml4)
         return NULL;
@@ -111,8 +119,9 @@ u64 *pte_get(struct mm *mm, u64 va, bool create)
 {
     u64 *table = mm->pml4;
 
+    pv_tables_look();
     for (int level = TOP_LEVEL; level > 0; level--)
-        if (!(table = table_below(&table[index_at(va, level)], create)))
+        if (!(table = table_below(&table[index_at(va, level)], create ? &mm->tables : NULL)))
             return NULL;
     return &table[index_at(va, 0)];
 }
@@ -165,6 +174,7 @@ int pte_walk(struct mm *mm, u64 start, u64 end, pte_visitor *visit, void *arg)
 {
     struct walk w = {visit, arg};
 
+    pv_lazy_flush();
     return walk_level(mm->pml4, TOP_LEVEL, start, end, &w);
 }
 

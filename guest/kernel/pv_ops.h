@@ -158,8 +158,23 @@ static inline void pv_lazy_begin(void) {}
 
 static inline void pv_lazy_end(void) {}
 
-/* How many pages a fault maps at most, where the neighbours allow it: worth it only where faults are dear. */
+/* Somebody is going to look at entries that may have been written, though not between those two; or even there. */
+static inline void pv_tables_look(void) {}
+
+static inline void pv_lazy_flush(void) {}
+
+/* The page that an entry referred to which has just been written. */
+#define pv_page_release  page_unref
+
+/*
+ * What is worth it only where faults and requests are dear: how many pages a fault maps at most, where the neighbours
+ * allow it (a power of two up to 512); how many fork copies at once; how many of a new range are mapped before
+ * they are touched; how many page tables are taken side by side.
+ */
 #define PV_FAULT_AROUND  1
+#define PV_FORK_COPY     0
+#define PV_POPULATE     0
+#define PV_TABLES_AHEAD  1
 
 /* A word of the kernel's command line that nobody else knows. */
 static inline void pv_option(const char *word)
@@ -244,6 +259,14 @@ static inline void pv_fpu_save(u8 *fx)
 static inline void pv_fpu_load(const u8 *fx)
 {
     asm volatile("fxrstor64 %0" ::"m"(*(const u8(*)[PV_FPU_SIZE])fx));
+}
+
+/* Another task: `save` NULL when the old one needs its state no more. */
+static inline void pv_fpu_switch(u8 *save, const u8 *load)
+{
+    if (save)
+        pv_fpu_save(save);
+    pv_fpu_load(load);
 }
 
 /* --- time stamp, identification --------------------------------------------------------- */

@@ -77,8 +77,7 @@ void schedule(void)
         return;
     if (prev->state == TASK_DEAD)
         dead = prev;
-    fpu_save(prev->fx);
-    fpu_load(next->fx);
+    pv_fpu_switch(prev->state < TASK_ZOMBIE ? prev->fx : NULL, next->fx);
     load_address_space(prev, next);
     cpu_set_kernel_stack((u64)next->kstack + KSTACK_SIZE);
     current = next;

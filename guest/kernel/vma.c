@@ -132,7 +132,7 @@ static int drop_page(u64 *pte, u64 va, void *arg)
     (void)va;
     (void)arg;
     pv_set_pte(pte, 0);
-    page_unref(page);
+    pv_page_release(page);
     return 0;
 }
 
@@ -171,7 +171,8 @@ struct mm *mm_create(void)
 
     if (!mm)
         return NULL;
-    mm->pml4 = pml4_create();
+    mm->tables.ahead = PV_TABLES_AHEAD;
+    mm->pml4 = pml4_create(&mm->tables);
     if (!mm->pml4) {
         kfree(mm, sizeof(*mm));
         return NULL;
@@ -194,6 +195,7 @@ void mm_put(struct mm *mm)
         vma_free(v);
     }
     pml4_destroy(mm->pml4);
+    page_run_end(&mm->tables);
     kfree(mm, sizeof(*mm));
 }
 
@@ -201,16 +203,45 @@ void mm_put(struct mm *mm)
 
 struct fork_walk {
     struct mm *to;
-    bool shared;
+    bool shared, copy;
+    struct page_run copies;
 };
+
+static int count_writable(u64 *pte, u64 va, void *arg)
+{
+    (void)va;
+    *(unsigned *)arg += *pte & PTE_W ? 1 : 0;
+    return 0;
+}
+
+/* Where faults are dear (PV_FORK_COPY), a few pages are copied at once: neither side will fault on them. */
+static bool copy_is_cheaper(struct mm *from, const struct vma *v, unsigned *left)
+{
+    unsigned pages = 0;
+
+    if (v->shared || !*left || !page_plenty())
+        return false;
+    pte_walk(from, v->start, v->end, count_writable, &pages);
+    if (pages > *left)
+        return false;
+    *left -= pages;
+    return true;
+}
 
 static int share_page(u64 *pte, u64 va, void *arg)
 {
     struct fork_walk *w = arg;
     u64 *to = pte_get(w->to, va, true), entry = *pte;
+    void *copy;
 
     if (!to)
         return -ENOMEM;
+    copy = w->copy && (entry & PTE_W) ? page_run_next(&w->copies) : NULL;
+    if (copy) {
+        memcpy(copy, pte_page(entry), PAGE_SIZE);
+        pv_set_pte(to, (entry & ~PTE_ADDR) | virt_to_phys(copy));
+        return 0;
+    }
     if (!w->shared && (entry & PTE_W))
         pv_set_pte(pte, entry &= ~PTE_W);
     page_ref(pte_page(entry));
@@ -218,17 +249,23 @@ static int share_page(u64 *pte, u64 va, void *arg)
     return 0;
 }
 
-static int fork_vma(struct mm *from, struct mm *to, const struct vma *v)
+static int fork_vma(struct mm *from, struct mm *to, const struct vma *v, unsigned *left)
 {
-    struct fork_walk w = {to, v->shared};
+    unsigned before = *left;
+    struct fork_walk w = {.to = to, .shared = v->shared, .copy = copy_is_cheaper(from, v, left)};
+    int r;
 
-    return pte_walk(from, v->start, v->end, share_page, &w);
+    w.copies.ahead = before - *left;
+    r = pte_walk(from, v->start, v->end, share_page, &w);
+    page_run_end(&w.copies);
+    return r;
 }
 
 struct mm *mm_fork(struct mm *from)
 {
     struct mm *to = mm_create();
     struct vma **tail;
+    unsigned copies_left = PV_FORK_COPY;
     int r = 0;
 
     if (!to)
@@ -244,7 +281,7 @@ struct mm *mm_fork(struct mm *from)
             break;
         }
         (*tail)->next = NULL;
-        r = fork_vma(from, to, *tail);
+        r = fork_vma(from, to, *tail, &copies_left);
         tail = &(*tail)->next;
     }
     pv_lazy_end();

@@ -32,12 +32,15 @@ extern const u8 *pv_table_map;
 extern u8 pv_hypercalls[];
 
 /* tables.c */
-extern unsigned pv_fault_around;
+extern unsigned pv_fault_around, pv_fork_copy, pv_populate, pv_tables_ahead;
+extern bool pv_defers;
 void pv_update(u64 *slot, u64 value); /* one entry of a live table */
 void pv_update_now(u64 *slot, u64 value);
 void pv_lazy_begin(void);
 void pv_lazy_end(void);
 void pv_lazy_flush(void);
+void pv_tables_look(void);
+void pv_page_release(void *page);
 /* start.c */
 void pv_option(const char *word);
 _Noreturn void pv_refused(const char *what, long error);
@@ -143,21 +146,23 @@ static inline u64 pv_read_cr3(void)
     return pv_shared->cr3;
 }
 
-/* An address space is pinned when it is first used: until then its tables are ordinary pages, cheap to fill. */
+/*
+ * An address space is pinned when it is first used: until then its tables are ordinary pages, cheap to fill. The
+ * hypervisor does it at the return to user mode, if it hasn't been asked before.
+ */
 static inline void pv_write_cr3(u64 v)
 {
-    long r = pv_is_table(phys_to_virt(v)) ? 0 : pv_call(PARA_CALL_PIN, v, 0, 0, 0, 0);
+    long r = pv_defers || pv_is_table(phys_to_virt(v)) ? 0 : pv_call(PARA_CALL_PIN, v, 0, 0, 0, 0);
 
     if (r)
         pv_refused("an address space", r);
     pv_shared->cr3 = v;
 }
 
-/* Updates take effect when they are made. */
+/* Updates take effect when they are made, and they are made before user code runs. */
 static inline void pv_invlpg(u64 va)
 {
     (void)va;
-    pv_lazy_flush();
 }
 
 /* --- page tables ------------------------------------------------------------------------ */
@@ -170,16 +175,12 @@ static inline void pv_set_pte(u64 *slot, u64 value)
         *(volatile u64 *)slot = value;
 }
 
-static inline void pv_set_table(u64 *slot, u64 value)
-{
-    pv_lazy_flush();
-    if (pv_is_table(slot))
-        pv_update_now(slot, value);
-    else
-        *(volatile u64 *)slot = value;
-}
+void pv_set_table(u64 *slot, u64 value);
 
 #define PV_FAULT_AROUND pv_fault_around
+#define PV_FORK_COPY    pv_fork_copy
+#define PV_POPULATE     pv_populate
+#define PV_TABLES_AHEAD pv_tables_ahead
 
 /* These tables go: once the hypervisor has let go of them they are ordinary pages. */
 static inline void pv_tables_retire(u64 *pml4)
@@ -235,6 +236,7 @@ u64 pv_boot_seconds(void);
 
 void pv_fpu_save(u8 *fx);
 void pv_fpu_load(const u8 *fx);
+void pv_fpu_switch(u8 *save, const u8 *load);
 
 /* --- time stamp, identification --------------------------------------------------------- */
 

@@ -109,7 +109,7 @@ static size_t fpu_used(const u8 *fx)
 
 void pv_fpu_save(u8 *fx)
 {
-    if (pv_shared->fpu_elsewhere)
+    if (pv_shared->fpu_elsewhere && !pv_shared->fpu_written)
         pv_call(PARA_CALL_FPU, 0, 0, 0, 0, 0);
     memcpy(fx, pv_shared->fpu, fpu_used(pv_shared->fpu));
 }
@@ -118,6 +118,23 @@ void pv_fpu_load(const u8 *fx)
 {
     memcpy(pv_shared->fpu, fx, fpu_used(fx));
     pv_shared->fpu_written = 1;
+}
+
+/* State that is elsewhere needn't be fetched: the hypervisor stores it, on the way to user mode. */
+void pv_fpu_switch(u8 *save, const u8 *load)
+{
+    bool fetched = !pv_shared->fpu_elsewhere || pv_shared->fpu_written;
+
+    if (save && (fetched || !pv_defers))
+        pv_fpu_save(save);
+    else if (save)
+        pv_shared->fpu_save_at = (u64)save;
+    if (pv_shared->fpu_save_at == (u64)load) { /* it is still there */
+        pv_shared->fpu_save_at = 0;
+        pv_shared->fpu_written = 0;
+    } else {
+        pv_fpu_load(load);
+    }
 }
 
 /* --- port I/O ---------------------------------------------------------------------------- */

@@ -1,27 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tables.c: page-table updates, one by one or as a list.
+ * tables.c: page-table updates: one by one, as a list, or left to the next return to user mode; and the policies of a
+ * kernel for which a fault or a request is dear.
+ *
+ * An update that is only queued is not in the table yet. So who looks at live tables says so first (pv_tables_look),
+ * and a page that an entry has referred to is free only when the list has been carried out (pv_page_release): user code
+ * on another core might still use it.
  *
  * Next: usercopy.c.
  */
+#include "mm.h"
 #include "pv_ops.h"
 
 /* As many as the hypervisor takes at a time; a list this long is hardly cheaper by getting longer. */
 #define QUEUE 128
 
-static struct para_mmu_update queue[QUEUE];
-static unsigned queued;
+static struct para_mmu_update queue[QUEUE]; /* the first shared->update_count are waiting */
+static void *released[QUEUE];
+static unsigned releases;
 static bool lazy;
 static bool batches = true;
-unsigned pv_fault_around = 16;
+bool pv_defers = true;
+unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_populate = 64, pv_tables_ahead = 8;
 
-/* To show what each is worth: nobatch makes every update a call of its own, noaround every page a fault of its own. */
+/* To show what each is worth, it can be switched off (docs/para.md). */
 void pv_option(const char *word)
 {
     if (!strcmp(word, "nobatch"))
-        batches = false;
+        batches = pv_defers = false;
+    else if (!strcmp(word, "nodefer"))
+        pv_defers = false;
     else if (!strcmp(word, "noaround"))
         pv_fault_around = 1;
+    else if (!strcmp(word, "noforkcopy"))
+        pv_fork_copy = 0;
+    else if (!strcmp(word, "nopopulate"))
+        pv_populate = 0;
+    else if (!strcmp(word, "noruns"))
+        pv_tables_ahead = 1;
+}
+
+static void free_released(void)
+{
+    while (releases)
+        page_unref(released[--releases]);
+}
+
+void pv_lazy_flush(void)
+{
+    unsigned count = pv_shared->update_count;
+    long r = 0;
+
+    pv_shared->update_count = 0;
+    if (count)
+        r = pv_call(PARA_CALL_MMU_UPDATE, (u64)queue, count, 0, 0, 0);
+    if (r)
+        pv_refused("a list of page-table entries", r);
+    free_released();
 }
 
 void pv_lazy_begin(void)
@@ -31,28 +66,36 @@ void pv_lazy_begin(void)
 
 void pv_lazy_end(void)
 {
-    pv_lazy_flush();
     lazy = false;
+    if (!pv_defers)
+        pv_lazy_flush();
 }
 
-void pv_lazy_flush(void)
+void pv_tables_look(void)
 {
-    long r = queued ? pv_call(PARA_CALL_MMU_UPDATE, (u64)queue, queued, 0, 0, 0) : 0;
-
-    queued = 0;
-    if (r)
-        pv_refused("a list of page-table entries", r);
+    if (!lazy)
+        pv_lazy_flush();
 }
 
-void pv_update(u64 *slot, u64 value)
+void pv_page_release(void *page)
 {
-    if (!lazy) {
-        pv_update_now(slot, value);
+    if (!pv_shared->update_count) {
+        page_unref(page);
         return;
     }
-    if (queued == QUEUE)
+    if (releases == QUEUE)
         pv_lazy_flush();
-    queue[queued++] = (struct para_mmu_update){virt_to_phys(slot), value};
+    released[releases++] = page;
+}
+
+static void defer(u64 *slot, u64 value)
+{
+    if (pv_shared->update_count == QUEUE)
+        pv_lazy_flush();
+    queue[pv_shared->update_count] = (struct para_mmu_update){virt_to_phys(slot), value};
+    pv_shared->updates = (u64)queue;
+    pv_barrier();
+    pv_shared->update_count++;
 }
 
 void pv_update_now(u64 *slot, u64 value)
@@ -62,4 +105,25 @@ void pv_update_now(u64 *slot, u64 value)
 
     if (r)
         pv_refused("a page-table entry", r);
+}
+
+void pv_update(u64 *slot, u64 value)
+{
+    if (lazy || pv_defers)
+        defer(slot, value);
+    else
+        pv_update_now(slot, value);
+}
+
+/* A new table is an ordinary page, cheap to fill, until this has been carried out. */
+void pv_set_table(u64 *slot, u64 value)
+{
+    if (!pv_is_table(slot)) {
+        *(volatile u64 *)slot = value;
+    } else if (pv_defers && !lazy) {
+        defer(slot, value);
+    } else {
+        pv_lazy_flush();
+        pv_update_now(slot, value);
+    }
 }

@@ -24,7 +24,6 @@ static u8 *user_byte(u64 va, bool write)
     if (!pte || (*pte & need) != need) {
         if (vm_fault(mm, va, PF_USER | (write ? PF_WRITE : 0)))
             return NULL;
-        pv_lazy_flush();
         pte = pte_get(mm, va, false);
         if (!pte || (*pte & need) != need)
             return NULL;

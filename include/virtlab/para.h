@@ -30,7 +30,8 @@
  *   to be. It restores RIP, RSP, RFLAGS, and shared->masked (from the frame's IF). To user mode, it also loads the
  *   address space shared->cr3, the bases of FS and GS, and the FPU image; all of them were stored there when user code
  *   was last left (the FPU image may be late: shared->fpu_elsewhere). A kernel that writes the image sets
- *   shared->fpu_written. So a switch of tasks is stores to the shared page, and no exit.
+ *   shared->fpu_written. So a switch of tasks is stores to the shared page, and no exit. On the way, the list
+ *   shared->updates is carried out, and an address space that isn't pinned yet is pinned.
  *
  * Interrupts. shared->masked is the virtual interrupt flag: 1 keeps interrupts away. Write it without a hypercall.
  * After writing 0, look at shared->pending: when it isn't 0, PARA_CALL_UNMASK takes what was kept back.
@@ -168,6 +169,10 @@ struct para_shared {
     uint64_t done;             /* by the last MMU_UPDATE */
     uint32_t fpu_written;      /* the kernel sets it when it has written `fpu` */
     uint32_t fpu_elsewhere;    /* `fpu` is out of date; PARA_CALL_FPU fetches it */
+    uint64_t updates;          /* a list as for MMU_UPDATE, carried out at the next return to user mode */
+    uint32_t update_count;     /* its length; then 0 again. A list that is refused is the guest's death */
+    uint32_t pad;
+    uint64_t fpu_save_at; /* where to store user code's state that is elsewhere, at the next return to user mode; 0 */
     struct para_time time;
     uint64_t event_pending, event_mask; /* one bit a port */
     uint8_t fpu[PARA_FPU_SIZE]
