@@ -134,6 +134,7 @@ void world_destroy(struct world_pool *pool)
 {
     if (!pool)
         return;
+    place_vmm(pool, false);
     for (unsigned i = 0; i < WORLD_SPACES_MAX; i++) {
         if (pool->spaces[i])
             space_destroy(pool->spaces[i]);

@@ -54,7 +54,11 @@ struct world_options {
     uint64_t hole;       /* where the hole is, a multiple of 64 KiB in the lower half; 0: WORLD_HOLE */
     unsigned max_spaces; /* up to WORLD_SPACES_MAX; 0: 16 */
     enum world_wait wait;
-    bool together;    /* spaces may run beside each other. Then mappings must never be left out of date */
+    /*
+     * Spaces may run beside each other: then mappings must never be left out of date. The thread that uses the pool is
+     * held on one core meanwhile.
+     */
+    bool together;
     bool calls;       /* guest code may leave by world_call_at; else there is nothing at that place */
     bool trap_tsc;    /* RDTSC and RDTSCP in guest code are #GP exits */
     bool trap_cpuid;  /* CPUID too, where the CPU can (world_costs tells) */
