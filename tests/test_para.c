@@ -419,6 +419,125 @@ static void test_bad_returns(void)
     }
 }
 
+/* ---- what is done on the way to user mode ---- */
+
+/* User code: the byte at USER_VA + PAGE_SIZE is its exit status. */
+static const uint8_t load_and_call[] = {0x0f, 0xb6, 0x05, 0xf9, 0x0f, 0, 0, 0x0f, 0x05};
+
+static void start_at_user(struct rig *rig)
+{
+    rig_start(rig);
+    memcpy(rig->ram.base + PA(F_USER), load_and_call, sizeof load_and_call);
+    for (unsigned i = 0; i < 4; i++)
+        rig->ram.base[PA(F_FREE + i)] = (uint8_t)(42 + i);
+    for (unsigned i = 0; i < 32; i++)
+        set_trap(rig, i, code_at(guest_trap));
+    set_trap(rig, PARA_TRAP_SYSCALL, code_at(guest_syscall));
+}
+
+/* The guest has shut down: it begins with another list. */
+static void begin_again(struct rig *rig)
+{
+    rig->count = 0;
+    rig->engine->kernel.rip = VA(F_CODE);
+    rig->engine->kernel.gpr[RBX] = VA(F_LIST);
+    rig->engine->shared->kernel_stack = VA(F_STACK + 1);
+}
+
+static void test_updates_on_the_way(void)
+{
+    static const struct {
+        const char *text;
+        uint64_t list, count, entry, value;
+        int status;
+    } rows[] = {
+        {"no list", VA(F_DATA), 0, ENTRY(L1, 1), PA(F_FREE) | P | U, 100},
+        {"a list", VA(F_DATA), 1, ENTRY(L1, 1), PA(F_FREE) | P | U, 42},
+        {"a list that isn't aligned", VA(F_DATA) + 4, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, 42},
+        {"a page table, writable", VA(F_DATA), 1, ENTRY(L1, 1), PA(L1) | P | W | U, -1},
+        {"an entry that is none", VA(F_DATA), 1, PA(F_FREE), PA(F_FREE) | P | U, -1},
+        {"a list outside the window", 0x1000, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
+        {"a list that leaves it", VA(F_COUNT) - 8, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
+        {"an endless list", VA(F_DATA), UINT32_MAX, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct para_mmu_update update = {rows[i].entry, rows[i].value};
+        struct rig rig;
+
+        vltest_row("%s", rows[i].text);
+        start_at_user(&rig);
+        rig_call(&rig, PARA_CALL_PIN, PA(F_L4), 0, 0, 0, 0);
+        memcpy(rig.ram.base + PA(F_DATA) + rows[i].list % 8, &update, sizeof update);
+        rig.engine->shared->updates = rows[i].list;
+        rig.engine->shared->update_count = (uint32_t)rows[i].count;
+        go_to_user(&rig, USER_VA, PA(F_L4));
+        rig_go(&rig);
+        CHECK_EQ_U64(rig.status, rows[i].status);
+        CHECK_EQ_U64(rig.engine->shared->update_count, 0);
+        CHECK(accounts_hold(&rig) && host_holds(&rig));
+        rig_end(&rig);
+    }
+}
+
+/* The same root, again and again, each time with another page at USER_VA + PAGE_SIZE: who comes later sees only his. */
+static void test_spaces_are_kept(void)
+{
+    static const struct {
+        const char *text;
+        unsigned frame;
+        uint64_t rights;
+        int status;
+    } rows[] = {
+        {"the first", F_FREE, P | U, 42},
+        {"the same", F_FREE, P | U, 42},
+        {"another page", F_FREE + 1, P | U, 43},
+        {"a writable one", F_FREE + 1, P | W | U, 43},
+        {"none", F_FREE + 2, 0, 100},
+        {"not for user code", F_FREE + 2, P, 100},
+        {"and again a page", F_FREE + 2, P | U, 44},
+    };
+    struct rig rig;
+
+    start_at_user(&rig);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        vltest_row("%s", rows[i].text);
+        *rig_entry(&rig, L1, 1) = PA(rows[i].frame) | rows[i].rights;
+        go_to_user(&rig, USER_VA, PA(F_L4)); /* which pins it */
+        rig_go(&rig);
+        CHECK_EQ_U64(rig.status, rows[i].status);
+        CHECK_EQ_U64(rig.engine->frame[F_L4].type, FRAME_L4);
+        begin_again(&rig);
+        rig_call(&rig, PARA_CALL_UNPIN, PA(F_L4), 0, 0, 0, 0);
+        rig_go(&rig);
+        CHECK_EQ_U64(rig.list[0].result, 0);
+        CHECK(accounts_hold(&rig) && host_holds(&rig));
+        begin_again(&rig);
+    }
+    rig_end(&rig);
+}
+
+/* What an address space that has gone had mapped writable becomes a page table. */
+static void test_a_kept_page_becomes_a_table(void)
+{
+    struct rig rig;
+
+    start_at_user(&rig);
+    *rig_entry(&rig, L1, 1) = PA(F_FREE) | P | W | U;
+    go_to_user(&rig, USER_VA, PA(F_L4));
+    rig_go(&rig);
+    begin_again(&rig);
+    rig_call(&rig, PARA_CALL_UNPIN, PA(F_L4), 0, 0, 0, 0);
+    rig_go(&rig);
+    memset(rig.ram.base + PA(F_FREE), 0, PAGE_SIZE);
+    begin_again(&rig);
+    rig_call(&rig, PARA_CALL_PIN, PA(F_FREE), 0, 0, 0, 0);
+    rig_go(&rig);
+    CHECK_EQ_U64(rig.list[0].result, 0);
+    CHECK(accounts_hold(&rig) && host_holds(&rig));
+    rig_end(&rig);
+}
+
 /* A millisecond from now; the kernel blocks until then, and the handler shuts down with 100. */
 static void test_timer(void)
 {
@@ -530,6 +649,41 @@ static void test_random_calls(void)
     CHECK(made > total / 2);
 }
 
+/* Returns to user mode with anything in the shared page, and tables that change in every way in between. */
+static void test_random_returns(void)
+{
+    const char *wanted = getenv("VIRTLAB_HOSTILE_CALLS");
+    unsigned long total = (wanted ? strtoul(wanted, NULL, 0) : 16 * LIST_MAX) / 64, returned = 0;
+
+    for (unsigned long done = 0; done < total; done++) {
+        struct rig rig;
+        unsigned lives = 8;
+
+        vltest_row("guest %lu", done);
+        start_at_user(&rig);
+        for (rig.status = 0; lives-- && rig.status >= 0;) {
+            struct para_shared *shared = rig.engine->shared;
+
+            fill_data(&rig);
+            if (rig.engine->frame[L1].type == FRAME_PAGE)
+                *rig_entry(&rig, L1, 1 + next_random() % 3) = argument() | (next_random() % 4 ? P | U : 0);
+            for (unsigned i = next_random() % 4; i; i--)
+                rig_call(&rig, next_random() % 2 ? PARA_CALL_UNPIN : PARA_CALL_PIN, PA(F_L4), 0, 0, 0, 0);
+            shared->updates = next_random() % 8 ? VA(F_DATA) + 16 * (next_random() % 256) : argument();
+            shared->update_count = next_random() % 4 ? 0 : (uint32_t)(next_random() % 8 ? 1 : argument());
+            shared->fpu_save_at = argument();
+            go_to_user(&rig, USER_VA, next_random() % 8 ? PA(F_L4) : argument());
+            rig_go(&rig);
+            returned += rig.status >= 0;
+            CHECK(rig.status >= 0 || rig.exit.kind == VM_EXIT_DEATH);
+            CHECK(accounts_hold(&rig) && host_holds(&rig));
+            begin_again(&rig);
+        }
+        rig_end(&rig);
+    }
+    CHECK(returned > total / 2);
+}
+
 static void test_other_kernels_are_refused(void)
 {
     struct reason why = {""};
@@ -556,9 +710,13 @@ static const struct vltest tests[] = {
     {"no trap frame is written where the kernel couldn't", test_trap_frames},
     {"user code reaches its own pages and no more", test_user_code},
     {"the gate does no harm, wherever it is entered", test_gate},
+    {"updates are made on the way to user mode", test_updates_on_the_way},
+    {"a space that is kept shows the new tables", test_spaces_are_kept},
+    {"and maps none of them", test_a_kept_page_becomes_a_table},
     {"the timer ends a wait by an event", test_timer},
     {"a return to no address space is the end", test_bad_returns},
     {"random calls leave the accounts right", test_random_calls},
+    {"random returns do, too", test_random_returns},
 };
 
 int main(void)

@@ -13,6 +13,7 @@
  *   calls.c    hypercalls, found by number; io.c those that the machine answers
  *   frames.c   what each frame of memory is: page or page table, counted
  *   update.c   page-table entries: validated, written, and mirrored in the spaces
+ *   spaces.c   the spaces: filled from the tables, kept for the next process
  *   timer.c    the one-shot timer
  *   grant.c    pages that a driver domain may use; block.c and backend.c the disk in one
  *   gate.c     hand-over between kernel and user without an exit; peer.c when; patch.c makes system calls use it
@@ -105,6 +106,8 @@ struct engine {
     uint64_t user_since;   /* TSC when it was entered */
     struct shadow *shadow; /* of code pages with rewritten system calls (patch.c) */
 
+    struct spaces *spaces; /* what is known of them (spaces.c) */
+
     struct reason death; /* empty: alive */
 };
 
@@ -182,9 +185,21 @@ void timer_poll(struct engine *e);                         /* sets the event's b
 void timer_wait(struct engine *e);                         /* sleeps until then, or a kick */
 void timer_destroy(struct engine *e);
 
+/* spaces.c */
+struct world_space *update_kernel_space(struct engine *e, struct reason *why);
+struct world_space *update_user_space(struct engine *e, struct reason *why); /* of e->cr3, filled when it is new */
+void update_empty_spaces(struct engine *e);
+/* The space of a root that has run; one kept from an address space that has gone doesn't count. */
+struct world_space *spaces_live(struct engine *e, uint64_t cr3);
+void spaces_changed(struct engine *e, uint64_t cr3);         /* what it holds is no longer known */
+void spaces_retire(struct engine *e, uint64_t cr3);          /* the address space is no more */
+void spaces_becomes_table(struct engine *e, uint64_t frame); /* before it does */
+/* Maps what the table of level 1 that describes `va` allows, reached with the rights `above`. */
+int spaces_fill_table(struct engine *e, struct world_space *space, uint64_t table, uint64_t va, uint64_t above);
+void spaces_destroy(struct engine *e);
+
 /* update.c */
 int update_map_page(struct engine *e, struct world_space *space, uint64_t va); /* as the tables say */
-void update_empty_spaces(struct engine *e);
 /* The frame that user code executes at `va` without being able to write it; false if there is none. */
 bool update_code_frame(const struct engine *e, uint64_t va, uint64_t *frame);
 int64_t update_list(struct engine *e, const uint64_t *args);
@@ -195,8 +210,6 @@ bool update_before_user(struct engine *e);
 bool update_is_root(const struct engine *e, uint64_t cr3); /* a pinned top-level table */
 /* A user page fault at `address`: true when the tables allow it, and the page is mapped now. Else the true error. */
 bool update_fault(struct engine *e, uint64_t address, uint32_t *error);
-struct world_space *update_kernel_space(struct engine *e, struct reason *why);
-struct world_space *update_user_space(struct engine *e, struct reason *why);
 
 /* guest.c: [va, va + len) in the window as the hypervisor's pointer, or NULL. `write`: only if the kernel may. */
 void *guest_at(const struct engine *e, uint64_t va, uint64_t len, bool write);

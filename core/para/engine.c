@@ -27,6 +27,7 @@ static void destroy(struct engine *e)
     timer_destroy(e);
     block_destroy(e);
     world_destroy(e->pool);
+    spaces_destroy(e);
     free(e->shadow);
     free(e->frame);
     free(e);

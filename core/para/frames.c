@@ -115,6 +115,7 @@ static int promote(struct engine *e, uint64_t frame, unsigned level)
     if (e->frame[frame].writable)
         return -PARA_EBUSY;
     patch_drop(e, frame);
+    spaces_becomes_table(e, frame);
     set_type(e, frame, (enum frame_type)level);
     for (i = 0; i < ENTRIES && !err; i++) {
         if (table[i])

@@ -3,27 +3,18 @@
  * update.c - page-table entries: the guest asks, they are validated (frames.c), written, and the user spaces follow.
  *
  * The host's page tables are what the CPU uses; a world space mirrors a guest's tables there. A new one is filled from
- * the tables before its first use, neighbours in memory by one command (core/world joins them); from then on it follows
- * each entry that is written, and what is missing all the same is filled in when user code touches it, a table at a
- * time. It is emptied where an entry goes. Where an entry's address can't be told, because a table is
- * referred to from several places, all spaces are emptied: rare, and right.
+ * the tables before its first use (spaces.c); from then on it follows each entry that is written, and what is missing
+ * all the same is filled in when user code touches it, a table at a time. It is emptied where an entry goes. Where an
+ * entry's address can't be told, because a table is referred to from several places, all spaces are emptied: rare, and
+ * right.
  *
  * The hypervisor sets no Accessed and Dirty bits: nobody here looks at them.
- * Next: calls.c.
+ * Next: spaces.c.
  */
-#include "para/direct.h"
-#include "para/gate.h"
-
 #include <string.h>
-#include <sys/mman.h>
 
-#define GIB      (UINT64_C(1) << 30)
-#define FILL_MAX 4096 /* pages mapped in a new space; more would keep it waiting */
-
-static uint64_t *entry_at(const struct engine *e, uint64_t table, unsigned slot)
-{
-    return ram_at(e->host->ram, gpa((table << PAGE_SHIFT) + slot * 8), 8);
-}
+#include "para/direct.h"
+#include "para/tables.h"
 
 static unsigned slot_of(uint64_t va, unsigned level)
 {
@@ -32,17 +23,10 @@ static unsigned slot_of(uint64_t va, unsigned level)
 
 /* ---- from an address to its entry ---- */
 
-#define ALL_RIGHTS (PTE_P | PTE_W | PTE_U)
-
 struct walk {
     uint64_t l1;     /* the lowest table's frame */
     uint64_t rights; /* PTE_P, W, U as all levels above allow; PTE_NX as any forbids */
 };
-
-static uint64_t rights_below(uint64_t above, uint64_t entry)
-{
-    return (above & (entry | PTE_NX)) | (entry & PTE_NX);
-}
 
 static bool walk(const struct engine *e, uint64_t cr3, uint64_t va, struct walk *walk)
 {
@@ -61,16 +45,6 @@ static bool walk(const struct engine *e, uint64_t cr3, uint64_t va, struct walk 
     return true;
 }
 
-/* What user code may do by `entry`, reached with `above`: PROT_..., 0 for nothing. */
-static int user_rights(uint64_t above, uint64_t entry)
-{
-    uint64_t both = above & entry;
-
-    if (!(both & PTE_P) || !(both & PTE_U))
-        return 0;
-    return PROT_READ | (both & PTE_W ? PROT_WRITE : 0) | ((above | entry) & PTE_NX ? 0 : PROT_EXEC);
-}
-
 /*
  * Mirrors one entry. Errors are left alone: after any, the page isn't mapped, and if it matters it is touched again.
  */
@@ -83,45 +57,8 @@ static int mirror(struct engine *e, struct world_space *space, uint64_t va, uint
         return world_unmap(space, gva(va), PAGE_SIZE, &unused);
     COUNT(e->host->stats, SHADOW_FILLS);
     patch_give_way(e, va);
-    if ((prot & (PROT_WRITE | PROT_EXEC)) == PROT_EXEC)
-        entry = patch_frame(e, (entry & PTE_ADDRESS) >> PAGE_SHIFT) << PAGE_SHIFT;
-    return world_map(space, gva(va), entry & PTE_ADDRESS, PAGE_SIZE, prot, WORLD_POPULATE, &unused);
-}
-
-/* A table's entries, in their order, so that those side by side in memory become one command. */
-struct fill {
-    struct engine *e;
-    struct world_space *space;
-    unsigned left; /* pages and tables that may still be looked at: tables may refer to one another more than once */
-    uint64_t code; /* a page whose system calls are rewritten; 0: none */
-};
-
-static int fill_entry(struct fill *fill, uint64_t va, uint64_t above, uint64_t entry)
-{
-    if (!fill->left || !user_rights(above, entry) || !world_mappable(fill->e->pool, gva(va), PAGE_SIZE))
-        return 0;
-    fill->left--;
-    if (patch_has(fill->e, (entry & PTE_ADDRESS) >> PAGE_SHIFT))
-        fill->code = va;
-    return mirror(fill->e, fill->space, va, above, entry);
-}
-
-static int fill_table(struct fill *fill, uint64_t table, unsigned level, uint64_t va, uint64_t above)
-{
-    unsigned slots = level == FRAME_L4 ? USER_SLOTS : ENTRIES;
-    int err = 0;
-
-    for (unsigned slot = 0; slot < slots && fill->left && !err; slot++) {
-        uint64_t entry = *entry_at(fill->e, table, slot), at = va + ((uint64_t)slot << (PAGE_SHIFT + 9 * (level - 1)));
-
-        if (!(entry & PTE_P))
-            continue;
-        if (level == FRAME_L1)
-            err = fill_entry(fill, at, above, entry);
-        else if (--fill->left)
-            err = fill_table(fill, (entry & PTE_ADDRESS) >> PAGE_SHIFT, level - 1, at, rights_below(above, entry));
-    }
-    return err;
+    return world_map(space, gva(va), seen_frame(e, entry, prot) << PAGE_SHIFT, PAGE_SIZE, prot, WORLD_POPULATE,
+                     &unused);
 }
 
 bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
@@ -129,7 +66,6 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     int need = *error & PF_FETCH ? PROT_EXEC : *error & PF_WRITE ? PROT_WRITE : PROT_READ;
     struct world_space *space = world_space_find(e->pool, e->cr3);
     struct walk above;
-    struct fill fill;
     uint64_t entry;
 
     *error &= ~(PF_PRESENT | PF_RSVD);
@@ -142,8 +78,8 @@ bool update_fault(struct engine *e, uint64_t address, uint32_t *error)
     *error |= PF_PRESENT;
     if (!(user_rights(above.rights, entry) & need) || !space)
         return false;
-    fill = (struct fill){.e = e, .space = space, .left = ENTRIES};
-    return fill_table(&fill, above.l1, FRAME_L1, address & -(ENTRIES * PAGE_SIZE), above.rights) == 0;
+    spaces_changed(e, e->cr3);
+    return spaces_fill_table(e, space, above.l1, address, above.rights) == 0;
 }
 
 int update_map_page(struct engine *e, struct world_space *space, uint64_t va)
@@ -152,6 +88,7 @@ int update_map_page(struct engine *e, struct world_space *space, uint64_t va)
 
     if (!walk(e, e->cr3, va, &above))
         return 0;
+    spaces_changed(e, e->cr3);
     return mirror(e, space, va & PAGE_MASK, above.rights, *entry_at(e, above.l1, slot_of(va, 1)));
 }
 
@@ -185,17 +122,6 @@ static bool locate(const struct engine *e, uint64_t table, uint64_t *cr3, uint64
     return true;
 }
 
-void update_empty_spaces(struct engine *e)
-{
-    for (uint64_t frame = 0; frame < e->frames; frame++) {
-        struct world_space *space =
-            e->frame[frame].type == FRAME_L4 ? world_space_find(e->pool, frame << PAGE_SHIFT) : NULL;
-
-        if (space && world_unmap_all(space, NULL))
-            continue; /* then it is lost, and will be made anew */
-    }
-}
-
 /* Where a list is at work: what is known of the last table of level 1, for the next entry is probably its neighbour. */
 struct place {
     uint64_t table; /* NO_TABLE: nothing is known */
@@ -214,7 +140,8 @@ static bool find_place(struct engine *e, uint64_t table, struct place *place)
         return true;
     if (!locate(e, table, &cr3, &place->va))
         return false;
-    place->space = world_space_find(e->pool, cr3);
+    place->space = spaces_live(e, cr3);
+    spaces_changed(e, cr3);
     if (e->frame[table].type > FRAME_L1)
         return true;
     place->table = table;
@@ -321,13 +248,10 @@ int64_t update_pin(struct engine *e, const uint64_t *args)
 int64_t update_unpin(struct engine *e, const uint64_t *args)
 {
     uint64_t frame = args[0] >> PAGE_SHIFT;
-    struct world_space *space;
 
     if (args[0] & ~PAGE_MASK || frame >= e->frames || !e->frame[frame].pinned)
         return -PARA_EINVAL;
-    space = world_space_find(e->pool, args[0]);
-    if (space)
-        world_space_drop(space);
+    spaces_retire(e, args[0]);
     if (e->cr3 == args[0])
         e->cr3 = 0;
     e->frame[frame].pinned = false;
@@ -340,56 +264,6 @@ bool update_is_root(const struct engine *e, uint64_t cr3)
     uint64_t frame = cr3 >> PAGE_SHIFT;
 
     return !(cr3 & ~PAGE_MASK) && frame < e->frames && e->frame[frame].pinned;
-}
-
-/* ---- the spaces ---- */
-
-/* Maps all RAM with the rights that frames have, run by run. */
-static int map_window(struct engine *e, struct world_space *space, struct reason *why)
-{
-    uint64_t first = 0, frame;
-    int err = 0;
-
-    for (frame = 1; frame <= e->frames && !err; frame++) {
-        int rights = frame_window_rights(e, first);
-
-        if (frame < e->frames && frame_window_rights(e, frame) == rights)
-            continue;
-        err = world_map(space, gva(PARA_WINDOW + (first << PAGE_SHIFT)), first << PAGE_SHIFT,
-                        (frame - first) << PAGE_SHIFT, rights, 0, why);
-        first = frame;
-    }
-    return err;
-}
-
-struct world_space *update_kernel_space(struct engine *e, struct reason *why)
-{
-    bool fresh;
-    struct world_space *space = world_space_get(e->pool, KERNEL_KEY, &fresh, why);
-
-    if (!space)
-        return NULL;
-    if (fresh || !e->kernel_mapped) {
-        if (map_window(e, space, why))
-            return NULL;
-        e->kernel_mapped = true;
-    }
-    return space;
-}
-
-struct world_space *update_user_space(struct engine *e, struct reason *why)
-{
-    bool fresh;
-    struct world_space *space = world_space_get(e->pool, e->cr3, &fresh, why);
-    struct fill fill = {.e = e, .space = space, .left = FILL_MAX};
-
-    /* What an error leaves out is filled in when it is touched. */
-    if (!space || !fresh || !update_is_root(e, e->cr3) ||
-        fill_table(&fill, e->cr3 >> PAGE_SHIFT, FRAME_L4, 0, ALL_RIGHTS) || !fill.code)
-        return space;
-    if (gate_fault(e, GATE_VA)) /* its calls will need the way out, and their trampolines */
-        patch_fault(e, fill.code | (GIB - 1));
-    return space;
 }
 
 bool update_before_user(struct engine *e)
@@ -411,5 +285,7 @@ bool update_before_user(struct engine *e)
         return false;
     }
     e->cr3 = cr3;
-    return update_user_space(e, NULL) || true;
+    if (!update_user_space(e, NULL))
+        return true; /* the loop will try it again, and say why not */
+    return true;
 }
