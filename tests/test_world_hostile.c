@@ -186,7 +186,7 @@ static void jump_everywhere(enum world_wait wait)
     struct witness witness;
     struct guest guest;
 
-    CHECK_FATAL(guest_open(&guest, (struct world_options){.wait = wait}));
+    CHECK_FATAL(guest_open(&guest, (struct world_options){.wait = wait, .yield = true}));
     witness_begin(&witness, &guest);
     for (int set = 0; set < SET_COUNT; set++) {
         for (size_t offset = 0; offset < text_size; offset++) {

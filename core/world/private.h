@@ -86,7 +86,7 @@ int image_create(uint64_t hole, bool calls, struct reason *why);
 /* filter.c: writes a seccomp filter of at most FILTER_MAX instructions to `out`; returns their number. */
 struct sock_filter;
 #define FILTER_MAX 96
-unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase);
+unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase, bool yield);
 unsigned filter_mapper(struct sock_filter *out);
 
 /* start.c: fills a new space's control pages. start_step names command `left` from the end of one of its lists. */

@@ -296,6 +296,17 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
     return err;
 }
 
+uint64_t world_yield_at(const struct world_pool *pool)
+{
+    return text_at(pool, world_yield);
+}
+
+/* A kick may have found the thread there; it goes on where it was. */
+static bool yields(const struct world_pool *pool, uint64_t rip)
+{
+    return pool->options.yield && rip - text_at(pool, world_yield) < (uint64_t)(world_text_end - world_yield);
+}
+
 static int check_entry(const struct world_space *space, const struct world_regs *regs, struct reason *why)
 {
     const struct world_pool *pool = space->pool;
@@ -303,7 +314,7 @@ static int check_entry(const struct world_space *space, const struct world_regs 
     if (!canonical(regs->rip) || !canonical(regs->fs_base) || !canonical(regs->gs_base))
         return fail(why, EINVAL, "world: can't enter at 0x%llx: RIP or a segment's base isn't canonical",
                     (unsigned long long)regs->rip);
-    if (in_hole(pool, regs->rip) || in_hole(pool, regs->gpr[RSP]))
+    if ((in_hole(pool, regs->rip) && !yields(pool, regs->rip)) || in_hole(pool, regs->gpr[RSP]))
         return fail(why, EINVAL, "world: can't enter at 0x%llx: RIP or RSP is in the hole",
                     (unsigned long long)regs->rip);
     return 0;

@@ -59,6 +59,7 @@ struct world_options {
     bool trap_tsc;    /* RDTSC and RDTSCP in guest code are #GP exits */
     bool trap_cpuid;  /* CPUID too, where the CPU can (world_costs tells) */
     bool no_fsgsbase; /* act as on a CPU without WRFSBASE (for tests) */
+    bool yield;       /* guest code may give its core away (world_yield_at) */
     /* Told when the cached space of `key` is given up for another key: its mappings are gone. May be NULL. */
     void (*forget)(void *context, uint64_t key);
     void *context;
@@ -205,6 +206,12 @@ void world_kick_entered(struct world_space *space);
  * signal handler. A guest that can't be made to leave (it never should) is killed after some seconds.
  */
 void world_kick(struct world_pool *pool);
+
+/*
+ * Where guest code, in any space of a pool with options.yield, can jump to give its core to another process that wants
+ * it (sched_yield): it goes on at R15; RAX, RCX and R11 are lost. No exit. The one place in the hole that may be entered.
+ */
+uint64_t world_yield_at(const struct world_pool *pool);
 
 /* What things cost here, measured when the process' first such pool was made; nanoseconds, medians. */
 struct world_costs {
