@@ -304,7 +304,7 @@ uint64_t world_yield_at(const struct world_pool *pool)
 /* A kick may have found the thread there; it goes on where it was. */
 static bool yields(const struct world_pool *pool, uint64_t rip)
 {
-    return pool->options.yield && rip - text_at(pool, world_yield) < (uint64_t)(world_text_end - world_yield);
+    return pool->options.yield && rip - text_at(pool, world_yield) < (uint64_t)(world_call - world_yield);
 }
 
 static int check_entry(const struct world_space *space, const struct world_regs *regs, struct reason *why)
