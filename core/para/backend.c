@@ -3,8 +3,7 @@
  * backend.c - the driver domain's birth and death, and the hypervisor's side of waking and waiting.
  *
  * The domain is forked without guest RAM (MADV_DONTFORK): what is granted it maps itself, before it closes all
- * descriptors but the image's. It is kept on the core of the VMM, which is the guest kernel's too (world_space_near):
- * they take turns there, and a hand-over between two cores would have to wake one.
+ * descriptors but the image's.
  *
  * Next: domain.c, what it does.
  */
@@ -14,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,19 +52,6 @@ static _Noreturn void become_domain(const struct backend *backend, pid_t parent)
     domain_live(backend);
 }
 
-static void place(struct backend *backend)
-{
-    int cpu = sched_getcpu();
-    cpu_set_t here;
-
-    if (!backend->pid || cpu < 0 || cpu == backend->cpu)
-        return;
-    backend->cpu = cpu;
-    CPU_ZERO(&here);
-    CPU_SET(cpu, &here);
-    sched_setaffinity(backend->pid, sizeof here, &here); /* a refusal costs speed and nothing else */
-}
-
 static void spawn(struct backend *backend)
 {
     pid_t parent = getpid(), pid = fork();
@@ -74,8 +59,6 @@ static void spawn(struct backend *backend)
     if (pid == 0)
         become_domain(backend, parent);
     backend->pid = pid < 0 ? 0 : pid; /* tried again at the next wait */
-    backend->cpu = -1;
-    place(backend);
 }
 
 int backend_open(struct backend *backend, const char *image, bool read_only, struct reason *why)
@@ -143,7 +126,6 @@ void backend_ring(struct backend *backend)
         spawn(backend);
     else if (atomic_load(&backend->arena->domain_sleeps))
         backend_futex_wake(&backend->arena->asked);
-    place(backend);
 }
 
 /* A dead domain's successor finds its predecessor's work in the ring. */
@@ -159,7 +141,6 @@ void backend_wait(struct backend *backend, uint32_t seen, long ns)
 {
     struct arena *arena = backend->arena;
 
-    place(backend);
     atomic_store(&arena->vmm_sleeps, 1);
     if (atomic_load(&arena->served) == seen)
         backend_futex_wait(&arena->served, seen, ns);

@@ -37,7 +37,6 @@ struct backend {
     const struct grant *grants; /* PARA_GRANTS_MAX */
 
     pid_t pid;         /* 0: none runs */
-    int cpu;           /* where it was put */
     unsigned restarts; /* after a death */
 };
 

@@ -20,6 +20,7 @@ struct world_space {
     bool general;      /* no x87 and vector state is carried (world_space_general) */
     bool lost;         /* its process is dead or not to be trusted: only space_destroy may follow */
 
+    pid_t companion;      /* stays where the guest thread is (world_space_join); 0: none */
     pid_t pid, guest_tid; /* the mapping thread's number is the process' */
     int pidfd;
     int answer_fd;   /* the eventfd of FD_ANSWER */

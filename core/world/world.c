@@ -167,6 +167,7 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
         space->cpu = -1;
     space->near = space->general = false;
     space->control->features &= ~(uint32_t)FEATURE_GENERAL;
+    space->companion = 0;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -241,6 +242,13 @@ void world_space_general(struct world_space *space)
 uint64_t world_call_at(const struct world_pool *pool)
 {
     return text_at(pool, world_call);
+}
+
+void world_space_join(struct world_space *space, int pid)
+{
+    if (space->companion != pid)
+        space->cpu = -1;
+    space->companion = pid;
 }
 
 void world_space_drop(struct world_space *space)

@@ -144,6 +144,11 @@ struct world_space *world_space_find(struct world_pool *pool, uint64_t key);
  * worst of all.
  */
 void world_space_near(struct world_space *space, bool near);
+/*
+ * A process of the caller's that takes turns with code in this space (world_yield_at) is kept on one core with it. 0:
+ * none.
+ */
+void world_space_join(struct world_space *space, int pid);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
 /*
@@ -209,7 +214,8 @@ void world_kick(struct world_pool *pool);
 
 /*
  * Where guest code, in any space of a pool with options.yield, can jump to give its core to another process that wants
- * it (sched_yield): it goes on at R15; RAX, RCX and R11 are lost. No exit. The one place in the hole that may be entered.
+ * it (sched_yield): it goes on at R15; RAX, RCX and R11 are lost. No exit. The one place in the hole that may be
+ * entered.
  */
 uint64_t world_yield_at(const struct world_pool *pool);
 
