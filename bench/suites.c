@@ -68,6 +68,13 @@ const struct suite suites[] = {
         .reports = "roundtrip.md",
     },
     {
+        .name = "batching",
+        .text = "asking a hypervisor for many things at once, and not waiting for each: page tables, disk",
+        .classes = "batching",
+        .peers = "qemu-tcg,qemu-kvm",
+        .reports = "batching.md",
+    },
+    {
         .name = "translation",
         .text = "interpretation, translation ahead of time and dynamic translation: start-up, speed, memory",
         .classes = "kernel,system",

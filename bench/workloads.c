@@ -20,8 +20,8 @@ const struct workload_def workloads[] = {
     {row, binary, #class, personality, quick, full, need, per, operation, NULL, text},
 #include "../guest/workloads/workloads.def"
 #undef WORKLOAD
-#define RESIDENT(row, binary, class, quick, full, per, operation, no_native, text) \
-    {row, binary, #class, OS, quick, full, NEED_NOTHING, per, operation, no_native, text},
+#define RESIDENT(row, binary, class, quick, full, need, per, operation, no_native, text) \
+    {row, binary, #class, OS, quick, full, need, per, operation, no_native, text},
 #include "../guest/kernel/resident.def"
 #undef RESIDENT
 };

@@ -222,7 +222,7 @@ kernel_mode() {
         eval "[ $status -eq 0 ] && [ \"\$(sed 's/.*check=//' $work/out)\" = \"\$($guest/bin/sieve 1 | sed 's/.*check=//')\" ]"
     run run --engine emulate kernel:seive 1
     statement "a name that isn't there ends with 2 and names those that are" \
-        eval "[ $status -eq 2 ] && grep -q 'sieve sha256 fib chase nano roundtrip' $work/out"
+        eval "[ $status -eq 2 ] && grep -q 'sieve sha256 fib chase nano roundtrip batching' $work/out"
     run run --engine emulate kernel:nano 1ms out
     statement "... and so does an operation that isn't there" eval "[ $status -eq 2 ] && grep -q '^usage: kernel:nano' $work/out"
     for time in 0ms ms 1us 12345678ms; do

@@ -19,7 +19,7 @@
 struct front {
     struct rig rig;
     struct para_block_ring *ring;
-    uint64_t grant[PARA_RING];
+    uint64_t grant[PARA_RING], ring_grant;
     char image[32];
     int fd;
 };
@@ -43,8 +43,8 @@ static void front_start(struct front *f)
     f->ring = (struct para_block_ring *)(f->rig.ram.base + PA(F_RING));
     for (unsigned i = 0; i < PARA_RING; i++)
         f->grant[i] = (uint64_t)share(f, F_PAGES + i, 0);
-    CHECK_EQ_U64(block_event(f->rig.engine, (uint64_t[]){PARA_EVENT_BIND_DISK, (uint64_t)share(f, F_RING, 0), 0}),
-                 PARA_PORT_DISK);
+    f->ring_grant = (uint64_t)share(f, F_RING, 0);
+    CHECK_EQ_U64(block_event(f->rig.engine, (uint64_t[]){PARA_EVENT_BIND_DISK, f->ring_grant, 0}), PARA_PORT_DISK);
     CHECK_EQ_U64(f->ring->sectors, SECTORS);
 }
 
@@ -160,19 +160,156 @@ static void test_grants(void)
     CHECK_EQ_U64(update_pin(f.rig.engine, (uint64_t[]){PA(F_L4)}), 0);
     vltest_row("nor a table be granted");
     CHECK_EQ_U64(share(&f, F_L4, PARA_GRANT_READ_ONLY), -PARA_EPERM);
-    vltest_row("a page in use can't be revoked");
-    kill(block_backend(f.rig.engine)->pid, SIGSTOP);
-    ask(&f, (struct para_block_request){.operation = PARA_BLOCK_READ, .count = 8, .grant = (uint32_t)f.grant[0]});
-    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
-    CHECK_EQ_U64(grant_call(f.rig.engine, (uint64_t[]){PARA_GRANT_REVOKE, f.grant[0]}), -PARA_EBUSY);
-    kill(block_backend(f.rig.engine)->pid, SIGCONT);
-    CHECK_EQ_U64(answer(&f).status, 0);
-    CHECK_EQ_U64(grant_call(f.rig.engine, (uint64_t[]){PARA_GRANT_REVOKE, f.grant[0]}), 0);
+    vltest_row("a ring in use can't be revoked");
+    CHECK_EQ_U64(grant_call(f.rig.engine, (uint64_t[]){PARA_GRANT_REVOKE, f.ring_grant}), -PARA_EBUSY);
     vltest_row("grants end");
     while ((reference = share(&f, F_FREE, 0)) >= 0)
         ;
     CHECK_EQ_U64(reference, -PARA_EBUSY);
     front_end(&f);
+}
+
+/* Which frames of the guest's RAM the domain has mapped, as the host's kernel says; one bit each. */
+static void frames_within_reach(struct front *f, bool *mapped)
+{
+    pid_t pid = block_backend(f->rig.engine)->pid;
+    unsigned long long start, end, offset;
+    char path[64], line[256], name[64];
+    FILE *maps;
+
+    memset(mapped, 0, F_COUNT);
+    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    maps = fopen(path, "re");
+    CHECK_FATAL(maps != NULL);
+    while (fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%llx-%llx %*s %llx %*s %*s %63s", &start, &end, &offset, name) < 4 ||
+            !strstr(name, "virtlab-ram"))
+            continue;
+        for (; start < end; start += PAGE_SIZE, offset += PAGE_SIZE)
+            mapped[offset >> PAGE_SHIFT] = true;
+    }
+    fclose(maps);
+}
+
+static void check_reach(struct front *f, unsigned revoked)
+{
+    static bool mapped[F_COUNT];
+
+    frames_within_reach(f, mapped);
+    for (unsigned frame = 0; frame < F_COUNT; frame++) {
+        bool granted = frame == F_RING || (frame >= F_PAGES && frame < F_PAGES + PARA_RING && frame != revoked);
+
+        vltest_row("frame %u", frame);
+        CHECK(mapped[frame] == granted);
+    }
+    vltest_row("%s", "");
+}
+
+static void test_reach(void)
+{
+    struct para_block_request read = {.operation = PARA_BLOCK_READ, .count = 8};
+    struct front f;
+    pid_t before;
+
+    front_start(&f);
+    read.grant = (uint32_t)f.grant[0];
+    ask(&f, read);
+    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+    CHECK_EQ_U64(answer(&f).status, 0);
+    check_reach(&f, 0);
+
+    /* A page that is revoked while a request uses it: the request fails, the page stays as it is. */
+    before = block_backend(f.rig.engine)->pid;
+    kill(before, SIGSTOP);
+    memset(page(&f, 0), 0x5a, PAGE_SIZE);
+    ask(&f, read);
+    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+    CHECK_EQ_U64(grant_call(f.rig.engine, (uint64_t[]){PARA_GRANT_REVOKE, f.grant[0]}), 0);
+    CHECK(kill(before, 0) < 0 && errno == ESRCH);
+    CHECK_EQ_U64(answer(&f).status, -PARA_EINVAL);
+    CHECK(page(&f, 0)[0] == 0x5a && page(&f, 0)[PAGE_SIZE - 1] == 0x5a);
+    check_reach(&f, F_PAGES);
+
+    /* And one that is granted later is within reach then. */
+    CHECK_EQ_U64(share(&f, F_PAGES, 0), f.grant[0]);
+    ask(&f, read);
+    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+    CHECK_EQ_U64(answer(&f).status, 0);
+    CHECK(page(&f, 0)[0] == 0);
+    check_reach(&f, 0);
+    front_end(&f);
+}
+
+/* Requests go on being served without a hypercall, until the domain says that it sleeps; and then again after one. */
+static void test_looks_by_itself(void)
+{
+    struct para_block_request read = {.operation = PARA_BLOCK_READ, .count = 8};
+    struct front f;
+    uint32_t rings;
+
+    front_start(&f);
+    read.grant = (uint32_t)f.grant[0];
+    CHECK(f.ring->domain_sleeps == 1);
+    rings = atomic_load(&block_backend(f.rig.engine)->arena->asked);
+    for (unsigned i = 0; i < 2000; i++) {
+        ask(&f, read);
+        __sync_synchronize();
+        if (f.ring->domain_sleeps)
+            CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+        while (__atomic_load_n(&f.ring->response_produced, __ATOMIC_ACQUIRE) == f.ring->response_consumed)
+            sched_yield(); /* PARA_CALL_RELAX */
+        f.ring->response_consumed++;
+    }
+    CHECK(atomic_load(&block_backend(f.rig.engine)->arena->asked) - rings >= 1);
+    while (!__atomic_load_n(&f.ring->domain_sleeps, __ATOMIC_SEQ_CST))
+        sched_yield();
+    ask(&f, read);
+    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+    CHECK_EQ_U64(answer(&f).status, 0);
+    front_end(&f);
+}
+
+/* Without asynchronous completion, or with PARA_SEND_WAIT, a notification comes back when all is done. */
+static void test_synchronous(void)
+{
+    struct front f;
+
+    front_start(&f);
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned i = 0; i < PARA_RING; i++)
+            ask(&f, (struct para_block_request){
+                        .operation = PARA_BLOCK_WRITE, .count = 8, .sector = 8 * i, .grant = (uint32_t)f.grant[i]});
+        if (round % 2)
+            f.rig.engine->features &= ~(unsigned)PARA_FEATURE_ASYNC;
+        else
+            f.rig.engine->features |= PARA_FEATURE_ASYNC;
+        CHECK_EQ_U64(
+            block_event(f.rig.engine, (uint64_t[]){PARA_EVENT_SEND, PARA_PORT_DISK, round % 2 ? 0 : PARA_SEND_WAIT}),
+            0);
+        CHECK_EQ_U64(f.ring->response_produced, f.ring->request_produced);
+    }
+    front_end(&f);
+}
+
+/* What was asked for before the machine went is on the disk. */
+static void test_the_end_waits(void)
+{
+    uint8_t found[PAGE_SIZE];
+    struct front f;
+
+    front_start(&f);
+    for (unsigned i = 0; i < PARA_RING; i++) {
+        memset(page(&f, i), 'a' + (int)i, PAGE_SIZE);
+        ask(&f, (struct para_block_request){
+                    .operation = PARA_BLOCK_WRITE, .count = 8, .sector = 8 * i, .grant = (uint32_t)f.grant[i]});
+    }
+    rig_end(&f.rig);
+    for (unsigned i = 0; i < PARA_RING; i++) {
+        CHECK_FATAL(pread(f.fd, found, PAGE_SIZE, (off_t)i * PAGE_SIZE) == (ssize_t)PAGE_SIZE);
+        CHECK(found[0] == 'a' + i && found[PAGE_SIZE - 1] == 'a' + i);
+    }
+    close(f.fd);
+    unlink(f.image);
 }
 
 static void test_a_list_is_one_notification(void)
@@ -271,6 +408,10 @@ static const struct vltest tests[] = {
     {"a request is checked before anything is done", test_requests},
     {"indices out of range are an error", test_bad_rings},
     {"grants keep tables and pages apart", test_grants},
+    {"the domain reaches what is granted, and no more", test_reach},
+    {"while requests keep coming, the domain looks by itself", test_looks_by_itself},
+    {"a notification can wait for the end", test_synchronous},
+    {"what was asked for before the end is done", test_the_end_waits},
     {"a list of requests is one notification", test_a_list_is_one_notification},
     {"a driver domain killed while it writes loses nothing acknowledged", test_killed_while_it_writes},
 };

@@ -906,6 +906,60 @@ static void test_crowded(void)
     guest_close(&guest);
 }
 
+/* ---- giving the core away ---- */
+
+/*
+ * mov $DATA, %ebx; 1: lea 2f(%rip), %r15; mov (%rbx), %rdx; jmp *%rdx; 2: incl 8(%rbx); decl 12(%rbx); jnz 1b; syscall
+ * At DATA: where to jump to, how often it came back, how often it still will.
+ */
+static const uint8_t yield_code[] = {0xbb, 0,    0,    0x60, 0,    0x4c, 0x8d, 0x3d, 5,  0,    0,    0,    0x48, 0x8b,
+                                     0x13, 0xff, 0xe2, 0xff, 0x43, 8,    0xff, 0x4b, 12, 0x75, 0xec, 0x0f, 0x05};
+
+/* Kicks find the thread there, too, and nothing is lost. */
+static void test_yield(void)
+{
+    enum { TIMES = 20000 };
+    unsigned kicked = 0, kicked_there = 0;
+    volatile uint32_t *data;
+    struct guest guest;
+    uint64_t at;
+
+    CHECK_FATAL(guest_open(&guest, (struct world_options){.yield = true}));
+    data = (volatile uint32_t *)(guest.ram + DATA_RAM);
+    at = world_yield_at(guest.pool);
+    memcpy(guest.ram + DATA_RAM, &at, sizeof at);
+    data[3] = TIMES;
+    guest_load(&guest, yield_code, sizeof yield_code);
+    kick_every(guest.pool, 200);
+    do {
+        CHECK_FATAL(guest_go(&guest) == 0);
+        kicked += guest.exit.kind == WORLD_EXIT_KICKED;
+        kicked_there += guest.exit.kind == WORLD_EXIT_KICKED && guest.exit.in_hole;
+    } while (guest.exit.kind == WORLD_EXIT_KICKED);
+    kick_every(NULL, 0);
+    CHECK_EQ_U64(guest.exit.kind, WORLD_EXIT_SYSCALL);
+    CHECK_EQ_U64(guest.regs.rip, CODE + sizeof yield_code);
+    CHECK_EQ_U64(data[2], TIMES);
+    printf("[%u kicks, %u there] ", kicked, kicked_there);
+    guest_close(&guest);
+}
+
+/* Who hasn't asked for it has no such gate. */
+static void test_no_yield(void)
+{
+    struct guest guest;
+    uint64_t at;
+
+    CHECK_FATAL(guest_open(&guest, (struct world_options){0}));
+    at = world_yield_at(guest.pool);
+    memcpy(guest.ram + DATA_RAM, &at, sizeof at);
+    guest_load(&guest, yield_code, sizeof yield_code);
+    CHECK_FATAL(guest_go(&guest) == 0);
+    CHECK(guest.exit.kind == WORLD_EXIT_SYSCALL && guest.exit.in_hole);
+    CHECK_EQ_U64(world_run(guest.space, &guest.regs, &guest.exit, &guest.why), (uint64_t)-EINVAL);
+    guest_close(&guest);
+}
+
 static const struct vltest tests[] = {
     {"every register survives entry and exit", test_registers},
     {"... when both sides spin", test_registers_spin},
@@ -924,6 +978,8 @@ static const struct vltest tests[] = {
     {"a kick ends endless code, and keeps its registers", test_kick},
     {"kicks at any moment lose no exit (spinning)", test_kick_race_spin},
     {"kicks at any moment lose no exit (sleeping)", test_kick_race_sleep},
+    {"guest code may give its core away, if the pool allows it", test_yield},
+    {"... and can't, if it doesn't", test_no_yield},
     {"thousands of spaces leave no descriptor and no process", test_many_spaces},
     {"pools come and go without a trace", test_many_pools},
     {"spaces keep their memory apart", test_spaces_apart},

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * backend.c - the driver domain's process: Domain 0's role, for one disk.
+ * backend.c - the driver domain's birth and death, and the hypervisor's side of waking and waiting.
  *
- * It is forked without guest RAM (MADV_DONTFORK), closes all descriptors but the image's, and works until it is killed.
- * Next: block.c, the hypervisor's side.
+ * The domain is forked without guest RAM (MADV_DONTFORK): what is granted it maps itself, before it closes all
+ * descriptors but the image's.
+ *
+ * Next: domain.c, what it does.
  */
 #include "para/backend.h"
 
@@ -21,78 +23,22 @@
 #include <time.h>
 #include <unistd.h>
 
-static void futex_wait(_Atomic uint32_t *word, uint32_t value, long ns)
+#define CLOSE_NS    5000000 /* one wait for the domain to finish, and how many in vain */
+#define CLOSE_WAITS 200
+
+void backend_futex_wait(_Atomic uint32_t *word, uint32_t value, long ns)
 {
     const struct timespec limit = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 
     syscall(SYS_futex, word, FUTEX_WAIT, value, ns ? &limit : NULL, NULL, 0);
 }
 
-static void futex_wake(_Atomic uint32_t *word)
+void backend_futex_wake(_Atomic uint32_t *word)
 {
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* ---- in the domain: system calls only ---- */
-
-static int transfer(const struct backend *backend, struct slot *slot, uint32_t size)
-{
-    off_t at = (off_t)slot->sector * 512;
-
-    for (uint32_t done = 0; done < size;) {
-        ssize_t part = slot->operation == PARA_BLOCK_READ
-                           ? pread(backend->image_fd, slot->data + done, size - done, at + done)
-                           : pwrite(backend->image_fd, slot->data + done, size - done, at + done);
-
-        if (part < 0 && errno == EINTR)
-            continue;
-        if (part < 0)
-            return errno;
-        if (part == 0 && slot->operation != PARA_BLOCK_READ)
-            return EIO;
-        if (part == 0) { /* the image has become shorter */
-            memset(slot->data + done, 0, size - done);
-            break;
-        }
-        done += (uint32_t)part;
-    }
-    return 0;
-}
-
-static void serve(const struct backend *backend, struct slot *slot)
-{
-    if (slot->operation == PARA_BLOCK_FLUSH)
-        slot->status = fdatasync(backend->image_fd) ? errno : 0;
-    else
-        slot->status = transfer(backend, slot, slot->count * 512);
-    atomic_store(&slot->state, SLOT_DONE);
-}
-
-static _Noreturn void domain(const struct backend *backend)
-{
-    struct arena *arena = backend->arena;
-
-    for (;;) {
-        uint32_t seen = atomic_load(&arena->asked), served = 0;
-
-        for (unsigned i = 0; i < PARA_RING; i++) {
-            if (atomic_load(&arena->slot[i].state) != SLOT_ASKED)
-                continue;
-            serve(backend, &arena->slot[i]);
-            served++;
-        }
-        if (served) {
-            atomic_fetch_add(&arena->done, 1);
-            if (atomic_load(&arena->vmm_sleeps))
-                futex_wake(&arena->done);
-            continue;
-        }
-        atomic_store(&arena->domain_sleeps, 1);
-        futex_wait(&arena->asked, seen, 0);
-        atomic_store(&arena->domain_sleeps, 0);
-    }
-}
-
+/* It dies with the VMM, and with no signal that is meant for the VMM's process group. */
 static _Noreturn void become_domain(const struct backend *backend, pid_t parent)
 {
     sigset_t all;
@@ -100,86 +46,95 @@ static _Noreturn void become_domain(const struct backend *backend, pid_t parent)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    prctl(PR_SET_NAME, "virtlab-disk", 0, 0, 0);
     setpgid(0, 0);
     if (getppid() != parent)
         _exit(1);
-    for (int fd = 3; fd < 4096; fd++) {
-        if (fd != backend->image_fd)
-            close(fd);
-    }
-    domain(backend);
+    domain_live(backend);
 }
 
-/* ---- in the VMM ---- */
-
-static int spawn(struct backend *backend)
+static void spawn(struct backend *backend)
 {
     pid_t parent = getpid(), pid = fork();
 
     if (pid == 0)
         become_domain(backend, parent);
-    backend->pid = pid < 0 ? 0 : pid;
-    return pid < 0 ? -errno : 0;
+    backend->pid = pid < 0 ? 0 : pid; /* tried again at the next wait */
 }
 
-int backend_start(struct backend *backend, const char *image, bool read_only, struct reason *why)
+int backend_open(struct backend *backend, const char *image, bool read_only, struct reason *why)
 {
     struct stat status;
 
-    *backend = (struct backend){.arena = MAP_FAILED, .arena_fd = -1, .read_only = read_only};
+    *backend = (struct backend){.arena = MAP_FAILED, .read_only = read_only};
     backend->image_fd = open(image, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
     if (backend->image_fd < 0 || fstat(backend->image_fd, &status) || !S_ISREG(status.st_mode))
         goto failed;
     backend->sectors = (uint64_t)status.st_size / 512;
-    backend->arena_fd = memfd_create("virtlab-disk", MFD_CLOEXEC);
-    if (backend->arena_fd < 0 || ftruncate(backend->arena_fd, sizeof(struct arena)))
-        goto failed;
-    backend->arena = mmap(NULL, sizeof(struct arena), PROT_READ | PROT_WRITE, MAP_SHARED, backend->arena_fd, 0);
-    if (backend->arena == MAP_FAILED || spawn(backend))
+    backend->arena = mmap(NULL, sizeof(struct arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (backend->arena == MAP_FAILED)
         goto failed;
     return 0;
 
 failed:
     fail(why, errno ? errno : EINVAL, "%s: no driver domain for it: %s", image, strerror(errno));
-    backend_stop(backend);
+    backend_close(backend, 0);
     return -EIO;
 }
 
-void backend_stop(struct backend *backend)
+void backend_end_domain(struct backend *backend)
 {
-    if (backend->pid) {
-        kill(backend->pid, SIGKILL);
-        while (waitpid(backend->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
+    if (!backend->pid)
+        return;
+    kill(backend->pid, SIGKILL);
+    while (waitpid(backend->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    backend->pid = 0;
+}
+
+static void finish(struct backend *backend, uint32_t produced)
+{
+    uint32_t served = atomic_load(&backend->arena->served);
+
+    if (produced - served > PARA_RING)
+        return;
+    for (unsigned waits = 0; served != produced && waits < CLOSE_WAITS; waits++) {
+        backend_ring(backend);
+        backend_wait(backend, served, CLOSE_NS);
+        if (atomic_load(&backend->arena->served) != served)
+            waits = 0;
+        served = atomic_load(&backend->arena->served);
     }
-    if (backend->arena != MAP_FAILED)
+}
+
+void backend_close(struct backend *backend, uint32_t produced)
+{
+    if (backend->arena != MAP_FAILED) {
+        finish(backend, produced);
+        backend_end_domain(backend);
         munmap(backend->arena, sizeof(struct arena));
-    if (backend->arena_fd >= 0)
-        close(backend->arena_fd);
+    }
     if (backend->image_fd >= 0)
         close(backend->image_fd);
-    backend->pid = 0;
     backend->arena = MAP_FAILED;
-    backend->arena_fd = backend->image_fd = -1;
+    backend->image_fd = -1;
 }
 
 void backend_ring(struct backend *backend)
 {
     atomic_fetch_add(&backend->arena->asked, 1);
-    if (atomic_load(&backend->arena->domain_sleeps))
-        futex_wake(&backend->arena->asked);
+    if (!backend->pid)
+        spawn(backend);
+    else if (atomic_load(&backend->arena->domain_sleeps))
+        backend_futex_wake(&backend->arena->asked);
 }
 
-/* A dead domain's successor finds its predecessor's work in the slots. */
+/* A dead domain's successor finds its predecessor's work in the ring. */
 static void revive(struct backend *backend)
 {
     if (backend->pid && waitpid(backend->pid, NULL, WNOHANG) != backend->pid)
         return;
     backend->restarts++;
-    atomic_store(&backend->arena->domain_sleeps, 0);
-    if (spawn(backend))
-        backend->pid = 0; /* tried again at the next wait */
+    spawn(backend);
 }
 
 void backend_wait(struct backend *backend, uint32_t seen, long ns)
@@ -187,9 +142,9 @@ void backend_wait(struct backend *backend, uint32_t seen, long ns)
     struct arena *arena = backend->arena;
 
     atomic_store(&arena->vmm_sleeps, 1);
-    if (atomic_load(&arena->done) == seen)
-        futex_wait(&arena->done, seen, ns);
+    if (atomic_load(&arena->served) == seen)
+        backend_futex_wait(&arena->served, seen, ns);
     atomic_store(&arena->vmm_sleeps, 0);
-    if (atomic_load(&arena->done) == seen)
+    if (atomic_load(&arena->served) == seen)
         revive(backend);
 }

@@ -15,7 +15,7 @@
  *   update.c   page-table entries: validated, written, and mirrored in the spaces
  *   spaces.c   the spaces: filled from the tables, kept for the next process
  *   timer.c    the one-shot timer
- *   grant.c    pages that a driver domain may use; block.c and backend.c the disk in one
+ *   grant.c    pages that a driver domain may use; block.c, backend.c and domain.c: the disk in one
  *   gate.c     hand-over between kernel and user without an exit; peer.c when; patch.c makes system calls use it
  *   guest.c    access to what a guest's pointers point to
  */
@@ -46,11 +46,11 @@ struct frame {
 };
 #define NO_PARENT UINT32_MAX
 
-/* A page that a driver domain may be given, or take, the contents of. */
+/* A page that a driver domain may reach. */
 struct grant {
     bool used, read_only;
+    bool busy; /* it is a ring */
     uint32_t frame;
-    uint32_t busy; /* requests on their way */
 };
 
 /* What the machine was asked and has not answered yet. */
@@ -150,7 +150,8 @@ struct grant *grant_find(struct engine *e, uint64_t reference);
 
 /* block.c: the disk's ring, between the guest and the driver domain (backend.h). */
 int64_t block_event(struct engine *e, const uint64_t *args); /* PARA_CALL_EVENT */
-void block_poll(struct engine *e);                           /* takes what the driver domain has done */
+void block_poll(struct engine *e);                           /* has the driver domain done something? */
+void block_grants_change(struct engine *e); /* a driver domain reaches what was granted at its birth: begin anew */
 void block_destroy(struct engine *e);
 struct backend *block_backend(struct engine *e); /* for tests: NULL without a disk */
 

@@ -40,6 +40,7 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
                                     .hole = PARA_HOLE,
                                     .max_spaces = SPACES,
                                     .calls = true,
+                                    .yield = true,
                                     .together = true};
     struct engine *e = calloc(1, sizeof *e);
 
@@ -55,6 +56,17 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         return NULL;
     }
     return e;
+}
+
+/* The stub of PARA_CALL_RELAX: no exit, but a call of the world's yield, which comes back by R15. */
+static void write_relax(uint8_t *at, uint64_t yield)
+{
+    static const uint8_t save[] = {0x41, 0x57, 0x4c, 0x8d, 0x3d, 12, 0, 0, 0, 0x48, 0xb8}; /* push %r15; lea 1f, %r15 */
+    static const uint8_t jump[] = {0xff, 0xe0, 0x41, 0x5f, 0xc3}; /* jmp *%rax; 1: pop %r15; ret */
+
+    memcpy(at, save, sizeof save); /* and: movabs $yield, %rax */
+    memcpy(at + sizeof save, &yield, sizeof yield);
+    memcpy(at + sizeof save + sizeof yield, jump, sizeof jump);
 }
 
 static bool good_page(const struct engine *e, uint64_t at)
@@ -118,6 +130,8 @@ static int set_state(struct engine *e, const struct cpu_state *state, struct rea
     claim(e, e->info.table_map, e->info.table_map_size);
     claim(e, e->info.gate, PARA_GATE_PAGES * PAGE_SIZE);
     peer_create(e);
+    write_relax(ram_at(e->host->ram, gpa(e->info.hypercall_page + PARA_CALL_RELAX * PARA_STUB_SIZE), PARA_STUB_SIZE),
+                world_yield_at(e->pool));
     memcpy(e->shared->fpu, &fcw, sizeof fcw);
     memcpy(e->shared->fpu + 24, &mxcsr, sizeof mxcsr);
     memcpy(e->shared->fpu + 28, &mxcsr_mask, sizeof mxcsr_mask);
@@ -187,7 +201,8 @@ const struct engine_ops para_direct = {
     .capabilities = ENGINE_PARAVIRTUAL | ENGINE_CORES,
     .counters = COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(TRUE_FAULTS) |
                 COUNTER_BIT(PT_WRITES) | COUNTER_BIT(HYPERCALLS) | COUNTER_BIT(HYPERCALL_ENTRIES) |
-                COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS),
+                COUNTER_BIT(DISK_REQUESTS) | COUNTER_BIT(DISK_NOTIFICATIONS) | COUNTER_BIT(INTERRUPTS) |
+                COUNTER_BIT(EXCEPTIONS),
     .probe = probe,
     .create = create,
     .destroy = destroy,

@@ -2,8 +2,9 @@
 /*
  * grant.c - pages that the guest lends to a driver domain (Xen, "grant tables").
  *
- * A driver domain never maps guest memory here: the hypervisor copies between a granted page and the domain's own
- * buffers, as Xen's GNTTABOP_copy does. A page that is granted can't become a page table, for input may arrive in it.
+ * A driver domain maps what is granted when it is born, and nothing else (backend.h). So a grant that comes or goes
+ * costs a domain its life, half a millisecond; a front-end grants its pages once and uses them for good (Xen's
+ * "persistent grants"). A page that is granted can't become a page table, for input may arrive in it.
  *
  * Next: block.c.
  */
@@ -30,6 +31,7 @@ static int64_t share(struct engine *e, uint64_t at, uint64_t flags)
         patch_drop(e, frame);
         e->frame[frame].writable++;
         e->grant[i] = (struct grant){.used = true, .read_only = flags & PARA_GRANT_READ_ONLY, .frame = (uint32_t)frame};
+        block_grants_change(e);
         return i;
     }
     return -PARA_EBUSY;
@@ -43,8 +45,9 @@ static int64_t revoke(struct engine *e, uint64_t reference)
         return -PARA_EINVAL;
     if (grant->busy)
         return -PARA_EBUSY;
-    e->frame[grant->frame].writable--;
     grant->used = false;
+    block_grants_change(e);
+    e->frame[grant->frame].writable--;
     return 0;
 }
 

@@ -11,7 +11,8 @@
  *   FUTEX_WAIT on control.run without a time-out: sleeps until the VMM wakes it, then goes on in entry.c's text;
  *   FUTEX_WAKE on report.turn: wakes the VMM, which then finds out that there is nothing, or a guest's exit;
  *   write of the number 1 to its eventfd: tells the VMM, when it has asked, that this thread is in entry.c's text;
- *   arch_prctl(ARCH_SET_FS or ARCH_SET_GS), on CPUs without FSGSBASE only: its own registers.
+ *   arch_prctl(ARCH_SET_FS or ARCH_SET_GS), on CPUs without FSGSBASE only: its own registers;
+ *   sched_yield, if the pool's options say so: gives its core to who else wants it, and goes on with guest code.
  * That guest code may jump to these is all right: see entry.c.
  *
  * In front of this filter, where the kernel has it (5.11), stands Syscall User Dispatch, which turns every call from
@@ -65,7 +66,7 @@ static unsigned allow(struct sock_filter *out, uint64_t address, const struct so
     return 2 + count + 1;
 }
 
-unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase)
+unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase, bool yield)
 {
 #define ADDRESS_OF(label) (hole + HOLE_TEXT + (uint64_t)((label)-world_text))
     uint64_t run = hole + HOLE_CONTROL + C_RUN, turn = hole + HOLE_REPORT + R_TURN;
@@ -88,8 +89,11 @@ unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase)
     };
     const struct sock_filter set_fs[] = {LOAD(nr), MUST_BE(SYS_arch_prctl), LOAD_ARG(0), MUST_BE(ARCH_SET_FS)};
     const struct sock_filter set_gs[] = {LOAD(nr), MUST_BE(SYS_arch_prctl), LOAD_ARG(0), MUST_BE(ARCH_SET_GS)};
+    const struct sock_filter give_way[] = {LOAD(nr), MUST_BE(SYS_sched_yield)};
     unsigned count = copy(out, head, sizeof head);
 
+    if (yield)
+        count += allow(out + count, ADDRESS_OF(world_guest_yields), give_way, sizeof give_way);
     count += allow(out + count, ADDRESS_OF(world_guest_waits), sleep, sizeof sleep);
     count += allow(out + count, ADDRESS_OF(world_guest_wakes), wake, sizeof wake);
     count += allow(out + count, ADDRESS_OF(world_guest_answers), answer, sizeof answer);

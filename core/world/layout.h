@@ -164,6 +164,6 @@ extern const uint8_t world_text[], world_text_end[];
 extern const uint8_t world_start[], world_die[], world_handler[], world_enter[];
 extern const uint8_t world_call[], world_call_saved[], world_call_flags[], world_call_end[];
 extern const uint8_t world_guest_waits[], world_guest_wakes[], world_guest_answers[], world_prctl_fs[],
-    world_prctl_gs[];
+    world_prctl_gs[], world_yield[], world_guest_yields[];
 #endif
 #endif

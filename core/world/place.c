@@ -16,6 +16,16 @@
 
 #include "world/private.h"
 
+static void keep_first(cpu_set_t *cores)
+{
+    int first = 0;
+
+    while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, cores))
+        first++;
+    CPU_ZERO(cores);
+    CPU_SET(first, cores);
+}
+
 void place_vmm(struct world_pool *pool, bool hold)
 {
     cpu_set_t here;
@@ -53,6 +63,10 @@ void place_threads(struct world_space *space)
     CPU_CLR(cpu, &elsewhere);
     if (!(spins(space) || pool->measuring) || !CPU_COUNT(&elsewhere))
         elsewhere = here;
+    if (space->companion) { /* which core doesn't matter, but it must be one */
+        keep_first(&elsewhere);
+        sched_setaffinity(space->companion, sizeof elsewhere, &elsewhere);
+    }
     /* A refusal costs speed and nothing else. */
     sched_setaffinity(space->guest_tid, sizeof elsewhere, &elsewhere);
     sched_setaffinity(space->pid, sizeof here, pool->measuring ? &elsewhere : &here);

@@ -21,6 +21,7 @@ struct world_space {
     bool general;      /* no x87 and vector state is carried (world_space_general) */
     bool lost;         /* its process is dead or not to be trusted: only space_destroy may follow */
 
+    pid_t companion;      /* stays where the guest thread is (world_space_join); 0: none */
     pid_t pid, guest_tid; /* the mapping thread's number is the process' */
     int pidfd;
     int answer_fd;   /* the eventfd of FD_ANSWER */
@@ -90,7 +91,7 @@ int image_create(uint64_t hole, bool calls, struct reason *why);
 /* filter.c: writes a seccomp filter of at most FILTER_MAX instructions to `out`; returns their number. */
 struct sock_filter;
 #define FILTER_MAX 96
-unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase);
+unsigned filter_guest(struct sock_filter *out, uint64_t hole, bool fsgsbase, bool yield);
 unsigned filter_mapper(struct sock_filter *out);
 
 /* start.c: fills a new space's control pages. start_step names command `left` from the end of one of its lists. */

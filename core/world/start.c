@@ -101,7 +101,7 @@ void start_prepare(const struct world_pool *pool, struct world_space *space)
     start->stack.base = hole + HOLE_STACK;
     start->stack.size = STACK_SIZE;
     strcpy(start->name, "virtlab-world");
-    start->guest.length = (uint16_t)filter_guest(start->guest_filter, hole, pool->costs.fsgsbase);
+    start->guest.length = (uint16_t)filter_guest(start->guest_filter, hole, pool->costs.fsgsbase, pool->options.yield);
     start->guest.filter = IN_PROCESS(guest_filter);
     start->mapper.length = (uint16_t)filter_mapper(start->mapper_filter);
     start->mapper.filter = IN_PROCESS(mapper_filter);

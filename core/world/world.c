@@ -168,6 +168,7 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
         space->cpu = -1;
     space->near = space->general = false;
     space->control->features &= ~(uint32_t)FEATURE_GENERAL;
+    space->companion = 0;
     space->in_use = true;
     space->last_use = ++pool->uses;
     return space;
@@ -244,6 +245,13 @@ uint64_t world_call_at(const struct world_pool *pool)
     return text_at(pool, world_call);
 }
 
+void world_space_join(struct world_space *space, int pid)
+{
+    if (space->companion != pid)
+        space->cpu = -1;
+    space->companion = pid;
+}
+
 void world_space_drop(struct world_space *space)
 {
     struct world_pool *pool = space->pool;
@@ -297,6 +305,17 @@ int run_unchecked(struct world_space *space, struct world_regs *regs, struct wor
     return err;
 }
 
+uint64_t world_yield_at(const struct world_pool *pool)
+{
+    return text_at(pool, world_yield);
+}
+
+/* A kick may have found the thread there; it goes on where it was. */
+static bool yields(const struct world_pool *pool, uint64_t rip)
+{
+    return pool->options.yield && rip - text_at(pool, world_yield) < (uint64_t)(world_call - world_yield);
+}
+
 static int check_entry(const struct world_space *space, const struct world_regs *regs, struct reason *why)
 {
     const struct world_pool *pool = space->pool;
@@ -304,7 +323,7 @@ static int check_entry(const struct world_space *space, const struct world_regs 
     if (!canonical(regs->rip) || !canonical(regs->fs_base) || !canonical(regs->gs_base))
         return fail(why, EINVAL, "world: can't enter at 0x%llx: RIP or a segment's base isn't canonical",
                     (unsigned long long)regs->rip);
-    if (in_hole(pool, regs->rip) || in_hole(pool, regs->gpr[RSP]))
+    if ((in_hole(pool, regs->rip) && !yields(pool, regs->rip)) || in_hole(pool, regs->gpr[RSP]))
         return fail(why, EINVAL, "world: can't enter at 0x%llx: RIP or RSP is in the hole",
                     (unsigned long long)regs->rip);
     return 0;

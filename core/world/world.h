@@ -63,6 +63,7 @@ struct world_options {
     bool trap_tsc;    /* RDTSC and RDTSCP in guest code are #GP exits */
     bool trap_cpuid;  /* CPUID too, where the CPU can (world_costs tells) */
     bool no_fsgsbase; /* act as on a CPU without WRFSBASE (for tests) */
+    bool yield;       /* guest code may give its core away (world_yield_at) */
     /* Told when the cached space of `key` is given up for another key: its mappings are gone. May be NULL. */
     void (*forget)(void *context, uint64_t key);
     void *context;
@@ -147,6 +148,11 @@ struct world_space *world_space_find(struct world_pool *pool, uint64_t key);
  * worst of all.
  */
 void world_space_near(struct world_space *space, bool near);
+/*
+ * A process of the caller's that takes turns with code in this space (world_yield_at) is kept on one core with it. 0:
+ * none.
+ */
+void world_space_join(struct world_space *space, int pid);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
 /*
@@ -209,6 +215,13 @@ void world_kick_entered(struct world_space *space);
  * signal handler. A guest that can't be made to leave (it never should) is killed after some seconds.
  */
 void world_kick(struct world_pool *pool);
+
+/*
+ * Where guest code, in any space of a pool with options.yield, can jump to give its core to another process that wants
+ * it (sched_yield): it goes on at R15; RAX, RCX and R11 are lost. No exit. The one place in the hole that may be
+ * entered.
+ */
+uint64_t world_yield_at(const struct world_pool *pool);
 
 /* What things cost here, measured when the process' first such pool was made; nanoseconds, medians. */
 struct world_costs {

@@ -23,10 +23,10 @@ enum { RIGHT = 0, WRONG = 1, BAD_USAGE = 2, NOT_APPLICABLE = 3, ROI_BEGIN = 1, R
 
 /* The Makefile names the symbol `workload` of each file after the file. */
 extern const struct workload workload_sieve, workload_sha256, workload_fib, workload_chase, workload_nano,
-    workload_roundtrip;
+    workload_roundtrip, workload_batching;
 
 static const struct workload *const residents[] = {
-    &workload_sieve, &workload_sha256, &workload_fib, &workload_chase, &workload_nano, &workload_roundtrip,
+    &workload_sieve, &workload_sha256, &workload_fib, &workload_chase, &workload_nano, &workload_roundtrip, &workload_batching,
 };
 
 static const struct workload *running;

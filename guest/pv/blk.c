@@ -2,20 +2,35 @@
 /*
  * blk.c: the disk, in place of ata.c: the front-end of a split driver.
  *
- * Pages and a ring are granted to the driver domain once and for all (Xen calls that persistent grants).  A transfer is
- * cut into requests of a page; a notification carries as many as there are, and while the domain works on them, those
- * that are done are copied.
+ * Pages and a ring are granted to the driver domain once and for all (Xen calls that persistent grants); page i belongs
+ * to the ring's entry i.  A transfer is cut into requests of a page each.
+ *
+ * Telling the domain takes a hypercall; but while requests keep coming it stays awake and looks by itself, and says so
+ * in the ring.  Then there is nothing to do but to give it this core for a moment (PARA_CALL_RELAX): a fast disk has
+ * answered when the core comes back.  A slow one hasn't: then we wait by a hypercall, and try the other way less often.
+ *
+ * A write is done, for its caller, when it is in the ring: the domain carries out requests in their order, so who reads
+ * the block later reads what was written.  ata_flush waits for all of them.  What has failed by then is the error of
+ * the next write or flush, as with any kernel that writes behind.  With the option noasync every call waits for its
+ * end.
  */
 #include "ata.h"
 #include "mm.h"
 #include "pv_ops.h"
 
-#define REFILL (PARA_RING / 2) /* new requests are sent together, when so many have come back */
+#define PATIENCE_MAX 16   /* how often the core is given away for an answer */
+#define RETRY        1024 /* waits by hypercall, before it is tried again */
 
 static struct {
     volatile struct para_block_ring *ring;
     u8 *page[PARA_RING];
     u32 grant[PARA_RING];
+    struct {
+        bool under_way, failed;
+        bool behind; /* nobody waits for it: an error is `disk.error` */
+    } entry[PARA_RING];
+    int error;
+    unsigned patience, hypercalls;
     u64 sectors;
     long port;
 } disk;
@@ -31,6 +46,7 @@ void ata_init(void)
     long reference = ring ? grant(ring) : -PARA_EINVAL;
 
     disk.ring = ring;
+    disk.patience = PATIENCE_MAX;
     disk.port = reference < 0 ? reference : pv_call(PARA_CALL_EVENT, PARA_EVENT_BIND_DISK, (u64)reference, 0, 0, 0);
     if (disk.port < 0)
         return;
@@ -50,103 +66,158 @@ u64 ata_sectors(void)
     return disk.sectors;
 }
 
-/* A transfer in progress: pieces of a page each, piece i in page i modulo PARA_RING. */
-struct transfer {
-    u16 operation;
-    u64 lba, count, pieces, issued, done;
-    u8 answered[PARA_RING];
-    int error;
-};
+/* --- the ring ---------------------------------------------------------------------------- */
 
-static u32 piece_sectors(const struct transfer *t, u64 piece)
+static u32 next_entry(void)
 {
-    return (u32)MIN(t->count - piece * PARA_BLOCK_SECTORS, PARA_BLOCK_SECTORS);
+    return disk.ring->request_produced % PARA_RING;
 }
 
-static void issue(struct transfer *t)
+static void issue(u16 operation, u64 sector, u32 count, bool behind)
 {
-    u32 at = disk.ring->request_produced;
-    u64 piece = t->issued++;
+    u32 entry = next_entry();
 
-    t->answered[piece % PARA_RING] = false;
-    disk.ring->request[at % PARA_RING] = (struct para_block_request){
-        .id = piece,
-        .sector = t->lba + piece * PARA_BLOCK_SECTORS,
-        .operation = t->operation,
-        .count = (u16)piece_sectors(t, piece),
-        .grant = disk.grant[piece % PARA_RING],
+    disk.entry[entry].under_way = true;
+    disk.entry[entry].behind = behind;
+    disk.ring->request[entry] = (struct para_block_request){
+        .id = entry,
+        .sector = sector,
+        .operation = operation,
+        .count = (u16)count,
+        .grant = disk.grant[entry],
     };
     pv_barrier();
-    disk.ring->request_produced = at + 1;
+    disk.ring->request_produced++;
 }
 
-static void take_responses(struct transfer *t)
+/* What was issued is to be carried out. */
+static void notify(void)
+{
+    __sync_synchronize(); /* between request_produced and domain_sleeps, which the domain uses the other way round */
+    if (!pv_disk_async)
+        pv_call(PARA_CALL_EVENT, PARA_EVENT_SEND, (u64)disk.port, PARA_SEND_WAIT, 0, 0);
+    else if (disk.ring->domain_sleeps)
+        pv_call(PARA_CALL_EVENT, PARA_EVENT_SEND, (u64)disk.port, 0, 0, 0);
+}
+
+static void take_responses(void)
 {
     while (disk.ring->response_consumed != disk.ring->response_produced) {
         struct para_block_response r = disk.ring->response[disk.ring->response_consumed % PARA_RING];
+        u32 entry = r.id % PARA_RING;
 
         disk.ring->response_consumed++;
-        t->answered[r.id % PARA_RING] = true;
-        if (r.status && !t->error)
-            t->error = -EIO;
+        disk.entry[entry].under_way = false;
+        disk.entry[entry].failed = r.status != 0;
+        if (r.status && disk.entry[entry].behind)
+            disk.error = -EIO;
     }
 }
 
-/* Waits until the oldest piece is done. */
-static void wait_for_oldest(struct transfer *t)
+static int take_error(void)
 {
-    take_responses(t);
-    while (!t->answered[t->done % PARA_RING]) {
-        pv_call(PARA_CALL_EVENT, PARA_EVENT_POLL, (u64)disk.port, 0, 0, 0);
-        take_responses(t);
-    }
+    int error = disk.error;
+
+    disk.error = 0;
+    return error;
 }
 
-static int transfer(struct transfer *t, ata_block_fn *move, void *arg)
+/* Gives the core to the domain until it has answered: false if that takes too long. */
+static bool relax_until_done(u32 entry)
 {
-    bool read = t->operation == PARA_BLOCK_READ;
-    int r = 0;
-
-    t->pieces = (t->count + PARA_BLOCK_SECTORS - 1) / PARA_BLOCK_SECTORS;
-    while (t->done < t->pieces && (t->done < t->issued || !r)) {
-        bool refill = t->issued - t->done <= PARA_RING - REFILL && t->issued < t->pieces && !r && !t->error;
-
-        while (refill && !r && t->issued < t->pieces && t->issued - t->done < PARA_RING) {
-            if (!read && move)
-                r = move(disk.page[t->issued % PARA_RING], t->issued * PARA_BLOCK_SECTORS, piece_sectors(t, t->issued),
-                         arg);
-            if (!r)
-                issue(t);
+    for (unsigned turn = 0; turn < disk.patience; turn++) {
+        pv_call(PARA_CALL_RELAX, 0, 0, 0, 0, 0);
+        take_responses();
+        if (!disk.entry[entry].under_way) {
+            disk.patience = PATIENCE_MAX;
+            return true;
         }
-        if (refill)
-            pv_call(PARA_CALL_EVENT, PARA_EVENT_SEND, (u64)disk.port, 0, 0, 0);
-        if (t->done == t->issued)
-            break;
-        wait_for_oldest(t);
-        if (read && !r && !t->error)
-            r = move(disk.page[t->done % PARA_RING], t->done * PARA_BLOCK_SECTORS, piece_sectors(t, t->done), arg);
-        t->done++;
     }
-    return t->error ? t->error : r;
+    disk.patience /= 2;
+    if (!disk.patience && ++disk.hypercalls % RETRY == 0)
+        disk.patience = PATIENCE_MAX;
+    return false;
 }
 
+static int wait_for(u32 entry)
+{
+    take_responses();
+    while (disk.entry[entry].under_way && !relax_until_done(entry)) {
+        pv_call(PARA_CALL_EVENT, PARA_EVENT_POLL, (u64)disk.port, 0, 0, 0);
+        take_responses();
+    }
+    return disk.entry[entry].failed ? -EIO : 0;
+}
+
+/* The next entry, when it is free again. */
+static u32 wait_for_room(void)
+{
+    u32 entry = next_entry();
+
+    if (disk.entry[entry].under_way)
+        notify();
+    wait_for(entry);
+    return entry;
+}
+
+/* --- transfers --------------------------------------------------------------------------- */
+
+static u32 piece_sectors(u64 count, u64 piece)
+{
+    return (u32)MIN(count - piece * PARA_BLOCK_SECTORS, PARA_BLOCK_SECTORS);
+}
+
+/* As many pieces are asked for at a time as there is room for, and taken in their order while others are under way. */
 int ata_read(u64 lba, u64 count, ata_block_fn *take, void *arg)
 {
-    struct transfer t = {.operation = PARA_BLOCK_READ, .lba = lba, .count = count};
+    u64 pieces = (count + PARA_BLOCK_SECTORS - 1) / PARA_BLOCK_SECTORS, issued = 0;
+    u32 first = next_entry();
+    int r = 0;
 
-    return transfer(&t, take, arg);
+    for (u64 done = 0; done < issued || (done < pieces && !r); done++) {
+        u32 entry = (u32)(first + done) % PARA_RING;
+        int error;
+
+        if (!r && issued < pieces && issued - done <= PARA_RING / 2) {
+            for (; issued < pieces && issued - done < PARA_RING; issued++) {
+                wait_for_room();
+                issue(PARA_BLOCK_READ, lba + issued * PARA_BLOCK_SECTORS, piece_sectors(count, issued), false);
+            }
+            notify();
+        }
+        error = wait_for(entry);
+        r = r ? r : error;
+        r = r ? r : take(disk.page[entry], done * PARA_BLOCK_SECTORS, piece_sectors(count, done), arg);
+    }
+    return r;
 }
 
 int ata_write(u64 lba, u64 count, ata_block_fn *fill, void *arg)
 {
-    struct transfer t = {.operation = PARA_BLOCK_WRITE, .lba = lba, .count = count};
+    u64 pieces = (count + PARA_BLOCK_SECTORS - 1) / PARA_BLOCK_SECTORS;
+    int r = take_error();
 
-    return transfer(&t, fill, arg);
+    for (u64 piece = 0; piece < pieces && !r; piece++) {
+        u32 entry = wait_for_room();
+
+        r = fill(disk.page[entry], piece * PARA_BLOCK_SECTORS, piece_sectors(count, piece), arg);
+        if (!r)
+            issue(PARA_BLOCK_WRITE, lba + piece * PARA_BLOCK_SECTORS, piece_sectors(count, piece), true);
+    }
+    notify();
+    return r;
 }
 
 int ata_flush(void)
 {
-    struct transfer t = {.operation = PARA_BLOCK_FLUSH, .count = 1};
+    u32 entry;
+    int r;
 
-    return transfer(&t, NULL, NULL);
+    for (entry = 0; entry < PARA_RING; entry++)
+        wait_for(entry);
+    entry = wait_for_room();
+    issue(PARA_BLOCK_FLUSH, 0, 0, false);
+    notify();
+    r = wait_for(entry);
+    return r ? r : take_error();
 }

@@ -33,7 +33,7 @@ extern u8 pv_hypercalls[];
 
 /* tables.c */
 extern unsigned pv_fault_around, pv_fork_copy, pv_populate, pv_tables_ahead;
-extern bool pv_defers;
+extern bool pv_defers, pv_disk_async;
 void pv_update(u64 *slot, u64 value); /* one entry of a live table */
 void pv_update_now(u64 *slot, u64 value);
 void pv_lazy_begin(void);

@@ -20,7 +20,7 @@ static void *released[QUEUE];
 static unsigned releases;
 static bool lazy;
 static bool batches = true;
-bool pv_defers = true;
+bool pv_defers = true, pv_disk_async = true;
 unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_populate = 64, pv_tables_ahead = 8;
 
 /* To show what each is worth, it can be switched off (docs/para.md). */
@@ -38,6 +38,8 @@ void pv_option(const char *word)
         pv_populate = 0;
     else if (!strcmp(word, "noruns"))
         pv_tables_ahead = 1;
+    else if (!strcmp(word, "noasync"))
+        pv_disk_async = false;
 }
 
 static void free_released(void)

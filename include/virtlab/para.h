@@ -83,7 +83,8 @@
 #define PARA_CALL_SHUTDOWN    20  /* (status) */
 #define PARA_CALL_FPU         21  /* makes shared->fpu user code's state, when shared->fpu_elsewhere isn't 0 */
 #define PARA_CALL_PEER        22  /* the hypercall page's own: nobody came */
-#define PARA_CALL_COUNT       23
+#define PARA_CALL_RELAX       23  /* by its stub only: whoever else wants this core may have it, a driver domain say. No exit */
+#define PARA_CALL_COUNT       24
 
 #define PARA_LIST_MAX 1024
 
@@ -109,16 +110,19 @@
 /* Event channels: a port is a bit of shared->event_pending. Set and not masked in shared->event_mask, it is delivered as
    an interrupt to the handler of PARA_TRAP_EVENT, if there is one; the handler clears the bit. */
 #define PARA_EVENT_BIND_DISK 0 /* (a grant of the ring's page): -> port; -PARA_ENODEV without a disk */
-#define PARA_EVENT_SEND      1 /* (port): there are new requests. Without PARA_FEATURE_ASYNC comes back when they are done */
+#define PARA_EVENT_SEND      1 /* (port, 0 or PARA_SEND_WAIT): there are new requests. No need to tell, while
+                                  ring->domain_sleeps is 0. With PARA_SEND_WAIT, and always without PARA_FEATURE_ASYNC, it
+                                  comes back when all are done (or early: PARA_EVENT_POLL waits for the rest) */
 #define PARA_EVENT_POLL      2 /* (port): waits until its bit is set, and clears it; may come back early */
 #define PARA_EVENT_UNBIND    3 /* (port) */
+#define PARA_SEND_WAIT       1
 #define PARA_PORT_TIMER      0
 #define PARA_PORT_DISK       1
 #define PARA_PORTS           64
 
 #define PARA_GRANT_SHARE  0 /* (frame's address, PARA_GRANT_READ_ONLY or 0): -> reference. While it is shared, a page can't
                                become a page table */
-#define PARA_GRANT_REVOKE 1 /* (reference); -PARA_EBUSY while a request uses it */
+#define PARA_GRANT_REVOKE 1 /* (reference): nobody reaches it any more; requests under way fail. -PARA_EBUSY: it is a ring */
 #define PARA_GRANT_READ_ONLY 1
 #define PARA_GRANTS_MAX   256
 /* clang-format on */
@@ -194,7 +198,12 @@ struct para_trap {
     uint64_t handler; /* in the window; 0: none */
 };
 
-/* The disk's ring, one granted page. Producers' indices run freely; entry i is i modulo PARA_RING. */
+/*
+ * The disk's ring, one granted page, which the driver domain looks at by itself. Producers' indices run freely; entry i
+ * is i modulo PARA_RING. To notify or not: the guest writes request_produced, then (behind a full barrier) reads
+ * domain_sleeps; the domain does it the other way round, so that one of them sees what the other did. Requests are
+ * carried out in their order.
+ */
 #define PARA_RING          32
 #define PARA_BLOCK_READ    0
 #define PARA_BLOCK_WRITE   1
@@ -217,9 +226,9 @@ struct para_block_response {
 struct para_block_ring {
     uint32_t request_produced;  /* by the guest */
     uint32_t response_consumed; /* by the guest */
-    uint32_t response_produced; /* by the hypervisor */
-    uint32_t pad;
-    uint64_t sectors; /* of the disk, by the hypervisor */
+    uint32_t response_produced; /* by the driver domain */
+    uint32_t domain_sleeps;     /* by the driver domain: it wants to be notified; else it looks by itself */
+    uint64_t sectors;           /* of the disk, by the hypervisor */
     struct para_block_request request[PARA_RING];
     struct para_block_response response[PARA_RING];
 };

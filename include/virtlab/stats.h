@@ -32,6 +32,8 @@
     X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")                         \
     X(HYPERCALLS, hypercalls, "hypercalls")                                                                      \
     X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")                                \
+    X(DISK_REQUESTS, disk_requests, "requests that a driver domain has answered")                                \
+    X(DISK_NOTIFICATIONS, disk_notifications, "hypercalls that told a driver domain of requests")                \
     X(INTERRUPTS, interrupts, "external interrupts delivered")                                                   \
     X(EXCEPTIONS, exceptions, "exceptions delivered")                                                            \
     X(KVM_EXITS, kvm_exits, "exits from guest mode, as the host's kernel counts them (KVM_GET_STATS_FD)")        \

@@ -34,7 +34,7 @@ def _table(grid, paper, text, notes):
         name = key[1].removeprefix("roundtrip-")
         published = paper["operations"].get(name)
         cells = [Cell(name, values=(name,))]
-        cells += [_cell(grid.at(key, s), text, notes) for s in grid.subjects]
+        cells += [cell(grid.at(key, s), text, notes) for s in grid.subjects]
         if published is None:
             cells.append(Cell(text("nothing"), values=("",), tone="dim"))
         else:
@@ -43,7 +43,8 @@ def _table(grid, paper, text, notes):
     return Table("cost", text("roundtrip.cost"), columns, rows)
 
 
-def _cell(m, text, notes):
+def cell(m, text, notes):
+    """Microseconds of one operation, with their spread; or the word that says why there are none."""
     sample = cost(m)
     if sample is None:
         word = text(m.status) if m is not None and m.status != "ok" else text("nothing")

@@ -9,7 +9,7 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import crossover, hardware, kernel, nano, plot_crossover, plot_nano, roundtrip, translation
+from . import batching, crossover, hardware, kernel, nano, plot_crossover, plot_nano, roundtrip, translation
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ REPORTS = {
     "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
     "roundtrip": SuiteReport(roundtrip.build),
+    "batching": SuiteReport(batching.build),
     "translation": SuiteReport(translation.build),
     "crossover": SuiteReport(crossover.build, plot_crossover.pictures),
 }

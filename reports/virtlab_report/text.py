@@ -311,6 +311,39 @@ TEXTS = {
         "en": "Published figures: {source}. Their machine is another one: compare the shape.",
         "zh": "已发表数据：{source}。机器不同，只比较形状。",
     },
+    # the suite batching
+    "batching.title": {"en": "Many requests at once, and not waiting", "zh": "批量请求与异步完成"},
+    "batching.cost": {"en": "One operation in microseconds", "zh": "单次操作（微秒）"},
+    "batching.gain": {"en": "How many times cheaper", "zh": "便宜多少倍"},
+    "batching.by": {"en": "gained by", "zh": "方法"},
+    "batching.requests": {"en": "Disk requests for each notification", "zh": "每次通知对应的磁盘请求数"},
+    "batching.list": {
+        "en": "page-table entries by lists of 128, not singly",
+        "zh": "页表项以 128 项为一批，而非逐项",
+    },
+    "batching.transfer.read": {"en": "reads by 32 blocks, not singly", "zh": "每次读 32 块，而非单块"},
+    "batching.transfer.write": {"en": "writes by 32 blocks, not singly", "zh": "每次写 32 块，而非单块"},
+    "batching.async.read": {
+        "en": "a read not waited for in the hypervisor",
+        "zh": "读单块时不在虚拟机监控器中等待",
+    },
+    "batching.async.reads": {"en": "... reads of 32 blocks", "zh": "读 32 块时同样"},
+    "batching.async.write": {
+        "en": "a write not waited for at all",
+        "zh": "写单块时完全不等待",
+    },
+    "batching.async.writes": {"en": "... writes of 32 blocks", "zh": "写 32 块时同样"},
+    "batching.note.cost": {
+        "en": "update, updates: page-table entries in use, by a hypercall each or by lists of 128. The rest: blocks of"
+        " 4 KiB of the disk, by transfers of one or 32; waiting: each transfer waits in the hypervisor for its end.",
+        "zh": "update、updates：使用中的页表项，每次超级调用一项或一批 128 项。其余：磁盘的 4 KiB 块，"
+        "每次传输一块或 32 块；waiting：每次传输都在虚拟机监控器中等待完成。",
+    },
+    "batching.note.requests": {
+        "en": "'>': no notification at all, so many requests: the driver domain was awake, and looked at the ring by"
+        " itself.",
+        "zh": "“>”：请求如此之多而没有一次通知：驱动域一直醒着，自行查看请求环。",
+    },
     "plot.nano": {
         "en": "Nanobenchmarks: 2006 and today",
         "zh": "内核微操作基准：2006 年与今天",
