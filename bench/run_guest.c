@@ -109,6 +109,8 @@ static int run_machine(const struct run_request *request, struct regions *region
     record->reason = *outcome->why.text ? outcome->why.text : NULL;
     record->stats = machine_stats(machine);
     record->regions = regions;
+    record->ports = machine_port_counts(machine);
+    record->mmio = machine_mmio_bus(machine);
     record->memory_kb = own_memory_kb();
     return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * stats_json.c - statistics as JSON. Exits that never happened and counters that the engine doesn't keep are left out:
- * absent means unknown, zero means counted and none.
+ * stats_json.c - statistics as JSON. Exits that never happened, ports never used and counters that the engine doesn't
+ * keep are left out: a counter that is absent is unknown, zero means counted and none.
  */
 #include "stats_json.h"
 
@@ -51,6 +51,37 @@ static json_t *regions_json(const struct regions *regions, uint64_t kept)
     return list;
 }
 
+static json_t *accesses_json(uint64_t reads, uint64_t writes)
+{
+    return json_pack("{sIsI}", "reads", (json_int_t)reads, "writes", (json_int_t)writes);
+}
+
+/* Accesses by port: {"0x3f8": {"reads": .., "writes": ..}, ..}. */
+static json_t *ports_json(const struct port_count *ports)
+{
+    json_t *object = json_object();
+    char name[8];
+    for (unsigned i = 0; i < PORT_COUNT; i++) {
+        if (!ports[i].reads && !ports[i].writes)
+            continue;
+        snprintf(name, sizeof name, "%#x", i);
+        json_object_set_new(object, name, accesses_json(ports[i].reads, ports[i].writes));
+    }
+    return object;
+}
+
+/* Accesses to memory that is a device's, by device. */
+static json_t *devices_json(const struct bus *mmio)
+{
+    json_t *object = json_object();
+    for (unsigned i = 0; i < mmio->count; i++) {
+        const struct bus_range *range = &mmio->range[i];
+        if (range->reads || range->writes)
+            json_object_set_new(object, range->name, accesses_json(range->reads, range->writes));
+    }
+    return object;
+}
+
 uint64_t own_memory_kb(void)
 {
     FILE *status = fopen("/proc/self/status", "re");
@@ -67,10 +98,11 @@ json_t *run_record_json(const struct run_record *record)
 {
     uint64_t kept = record->engine->counters;
     const char *unknown = record->stats->unknown;
-    return json_pack("{sssssssiss?sfsIsososososs?}", "engine", record->engine->name, "technique",
+    return json_pack("{sssssssiss?sfsIsososososososs?}", "engine", record->engine->name, "technique",
                      record->engine->technique, "end", record->end, "status", record->status, "reason", record->reason,
                      "seconds", record->seconds, "memory_kb", (json_int_t)record->memory_kb, "exits",
-                     exits_json(record->stats), "counters", counters_json(record->stats, kept), "mips",
+                     exits_json(record->stats), "ports", ports_json(record->ports), "mmio", devices_json(record->mmio),
+                     "counters", counters_json(record->stats, kept), "mips",
                      mips_json(record->stats, kept, record->seconds), "regions", regions_json(record->regions, kept),
                      "unknown", *unknown ? unknown : NULL);
 }

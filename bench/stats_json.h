@@ -15,6 +15,8 @@ struct run_record {
     double seconds;     /* of the whole run, boot included */
     const struct stats *stats;
     const struct regions *regions;
+    const struct port_count *ports; /* PORT_COUNT of them: machine_port_counts() */
+    const struct bus *mmio;
     uint64_t memory_kb; /* of the VMM's own at the end, or 0: unknown */
 };
 

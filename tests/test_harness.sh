@@ -157,6 +157,8 @@ statistics() {
         json "$work/stats" "abs(d['mips'] - d['counters']['instructions'] / d['seconds'] / 1e6) < 0.01 * d['mips']"
     statement "exits that never happened are left out" \
         json "$work/stats" "all(e['taken'] + e['avoided'] > 0 for e in d['exits'].values())"
+    statement "port accesses are counted by port: the console's bytes, the two marks and the power-off" \
+        json "$work/stats" "d['ports']['0x3f8']['writes'] >= $(wc -c <"$work/out") and d['ports']['0xf8'] == {'reads': 0, 'writes': 3}"
     statement "the region is part of the whole" \
         json "$work/stats" "all(v <= d['counters'][k] for k, v in d['regions'][0]['counters'].items())"
     run run --timeout 1 --stats "$work/stats" busybox sleep 100

@@ -111,6 +111,9 @@ static void test_unclaimed(void)
     CHECK_EQ_U64(machine_port_bus(machine)->unclaimed_first, 0x1234);
     CHECK_EQ_U64(machine_mmio_bus(machine)->unclaimed, 2);
     CHECK_EQ_U64(machine_mmio_bus(machine)->unclaimed_first, 0xd0000000);
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1234].reads, 3);
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1234].writes, 1);
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1235].reads, 0); /* a wide access counts once */
     machine_destroy(machine);
 }
 
@@ -201,6 +204,9 @@ static void test_disk_bursts(void)
             CHECK_EQ_U64(range->writes, 12 + 128);
         }
     }
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1f0].reads, 256);
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1f0].writes, 128);
+    CHECK_EQ_U64(machine_port_counts(machine)[0x1f2].writes, 2);
     machine_destroy(machine);
 
     memset(fake_burst, 0, sizeof(fake_burst));

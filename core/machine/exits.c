@@ -50,6 +50,8 @@ static void answer_io(struct machine *m, struct vm_exit *exit)
                     exit->io.count, size);
         return;
     }
+    struct port_count *count = &m->port_counts[exit->io.port];
+    *(exit->io.in ? &count->reads : &count->writes) += exit->io.count;
     if (ata_burst(m, exit))
         return;
     for (uint32_t i = 0; i < exit->io.count && m->result.end == MACHINE_RUNNING; i++) {

@@ -178,6 +178,12 @@ struct machine *machine_create(const struct machine_config *config, const struct
         fail(why, ENOMEM, "no memory for a machine");
         return NULL;
     }
+    m->port_counts = calloc(PORT_COUNT, sizeof(*m->port_counts));
+    if (!m->port_counts) {
+        free(m);
+        fail(why, ENOMEM, "no memory for a machine");
+        return NULL;
+    }
     m->config = *config;
     m->ops = engine;
     m->guest_clock = (struct guest_clock){.now_ns = now_ns, .context = m};
@@ -221,6 +227,7 @@ void machine_destroy(struct machine *m)
     ram_destroy(&m->ram);
     if (m->wake_fd >= 0)
         close(m->wake_fd);
+    free(m->port_counts);
     free(m);
 }
 
@@ -258,6 +265,11 @@ struct bus *machine_port_bus(struct machine *m)
 struct bus *machine_mmio_bus(struct machine *m)
 {
     return &m->mmio;
+}
+
+const struct port_count *machine_port_counts(const struct machine *m)
+{
+    return m->port_counts;
 }
 
 void machine_get_state(struct machine *m, struct cpu_state *state)

@@ -34,6 +34,7 @@ struct machine {
     struct guest_clock guest_clock; /* the same, as devices see it */
 
     struct bus ports, mmio;
+    struct port_count *port_counts;            /* PORT_COUNT of them; the kernel gives memory for those that are used */
     struct machine_device device[DEVICES_MAX]; /* all of them, in the order in which they were made */
     unsigned device_count;
     struct lapic *lapic; /* those that the machine itself talks to */

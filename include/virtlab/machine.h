@@ -86,6 +86,16 @@ struct bus *machine_mmio_bus(struct machine *machine);
 void machine_get_state(struct machine *machine, struct cpu_state *state);
 int machine_set_state(struct machine *machine, const struct cpu_state *state, struct reason *why) MUST_CHECK;
 
+/*
+ * Port accesses that engine and machine saw, by port: PORT_COUNT entries, which live as long as the machine. An access
+ * of several bytes counts under its first port; each element of a REP INS or OUTS counts.
+ */
+#define PORT_COUNT 0x10000
+struct port_count {
+    uint64_t reads, writes;
+};
+const struct port_count *machine_port_counts(const struct machine *machine);
+
 /* Nanoseconds of guest time since the machine was made. */
 uint64_t machine_now_ns(const struct machine *machine);
 
