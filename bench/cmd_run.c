@@ -53,6 +53,8 @@ static int parse(int argc, char **argv, struct run_request *request, struct reas
         {"--stats", "FILE.json", ARG_TEXT, &request->stats, "write statistics as JSON"},
         {"--timeout", "S", ARG_SECONDS, &request->timeout, "stop after S seconds, with status 124"},
         {"--clock", "real|virtual", ARG_TEXT, &clock, "virtual: time is instructions, so that runs repeat exactly"},
+        {"--kernel-exits", NULL, ARG_FLAG, &request->kernel_exits,
+         "KVM: the host's kernel counts exits by reason too (root; slower)"},
         {"--trace-io", NULL, ARG_FLAG, &request->trace_io, "log every port and MMIO access on stderr"},
     };
     const struct arg_spec spec = {

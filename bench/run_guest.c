@@ -126,6 +126,7 @@ static int run_on_terminal(const struct run_request *request, struct terminal *t
         .console_in = terminal->console_in,
         .console_out = STDOUT_FILENO,
         .trace_io = request->trace_io,
+        .kernel_exits = request->kernel_exits,
         .mark = regions_mark,
         .mark_context = &regions,
     };

@@ -13,6 +13,7 @@ struct run_request {
     const char *stats; /* file to write, or NULL */
     double timeout;    /* seconds; 0: none */
     bool trace_io;
+    bool kernel_exits; /* of machine_config */
 };
 
 /*

@@ -30,6 +30,20 @@ static json_t *counters_json(const struct stats *stats, uint64_t kept)
     return object;
 }
 
+/* What the host's kernel counted, or why it didn't; NULL when nobody asked. */
+static json_t *kernel_exits_json(const struct host_exits *host)
+{
+    if (!*host->text)
+        return NULL;
+    json_t *taken = json_object();
+    for (unsigned i = 0; i < EXIT_REASON_COUNT; i++) {
+        if (host->by_reason[i])
+            json_object_set_new(taken, exit_name((enum exit_index)i), json_integer((json_int_t)host->by_reason[i]));
+    }
+    return json_pack("{ss?ss?sosI}", "source", host->counted ? host->text : NULL, "why_not",
+                     host->counted ? NULL : host->text, "taken", taken, "other", (json_int_t)host->other);
+}
+
 /* Million instructions a second, or null. */
 static json_t *mips_json(const struct stats *stats, uint64_t kept, double seconds)
 {
@@ -44,9 +58,10 @@ static json_t *regions_json(const struct regions *regions, uint64_t kept)
     for (unsigned i = 0; i < regions->count; i++) {
         const struct region *region = &regions->region[i];
         json_array_append_new(list,
-                              json_pack("{sfsfsososo}", "begin", region->begin, "seconds", region->seconds, "exits",
+                              json_pack("{sfsfsosososo*}", "begin", region->begin, "seconds", region->seconds, "exits",
                                         exits_json(&region->stats), "counters", counters_json(&region->stats, kept),
-                                        "mips", mips_json(&region->stats, kept, region->seconds)));
+                                        "mips", mips_json(&region->stats, kept, region->seconds), "kernel_exits",
+                                        kernel_exits_json(&region->stats.host)));
     }
     return list;
 }
@@ -98,11 +113,11 @@ json_t *run_record_json(const struct run_record *record)
 {
     uint64_t kept = record->engine->counters;
     const char *unknown = record->stats->unknown;
-    return json_pack("{sssssssiss?sfsIsososososososs?}", "engine", record->engine->name, "technique",
+    return json_pack("{sssssssiss?sfsIsososososososs?so*}", "engine", record->engine->name, "technique",
                      record->engine->technique, "end", record->end, "status", record->status, "reason", record->reason,
                      "seconds", record->seconds, "memory_kb", (json_int_t)record->memory_kb, "exits",
                      exits_json(record->stats), "ports", ports_json(record->ports), "mmio", devices_json(record->mmio),
                      "counters", counters_json(record->stats, kept), "mips",
                      mips_json(record->stats, kept, record->seconds), "regions", regions_json(record->regions, kept),
-                     "unknown", *unknown ? unknown : NULL);
+                     "unknown", *unknown ? unknown : NULL, "kernel_exits", kernel_exits_json(&record->stats->host));
 }

@@ -4,6 +4,7 @@
  * them all together.
  */
 #include "devices_ata.h"
+#include "devices_chips.h"
 #include "devices_cmos.h"
 #include "devices_lapic.h"
 #include "devices_misc.h"
@@ -12,7 +13,7 @@
 #include "devices_uart.h"
 
 static const struct vltest tests[] = {
-    PIC_TESTS, PIT_TESTS, CMOS_TESTS, UART_TESTS, LAPIC_TESTS, ATA_TESTS, MISC_TESTS,
+    PIC_TESTS, PIT_TESTS, CMOS_TESTS, UART_TESTS, LAPIC_TESTS, ATA_TESTS, CHIPS_TESTS, MISC_TESTS,
 };
 
 int main(void)

@@ -2,12 +2,17 @@
 /*
  * test_travel.c - a guest's state travels: what one engine saves, another goes on with, and back again.
  *
+ * Two ways. The machine itself changes its engine (machine_change_engine), at each mark of a workload and whenever a
+ * second thread says so: CPU and chips, wherever they are, go along. And:
  * The relay below is an engine made of two, of which one runs at a time. At each mark of a workload, and every so many
  * exits, the register file goes from one to the other (get_state, set_state); RAM and devices are the machine's and
  * stay. The guest must not notice: what it prints is what it prints anyway. Engines that this host can't run are
  * skipped by name; tests/test_kvm.sh runs this where hwassist/kvm works.
  */
 #include "vltest.h"
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 #include <virtlab/machine.h>
 
@@ -157,26 +162,76 @@ static const char *guest_file(const char *name)
     return path;
 }
 
+/* A machine that goes to and fro between two engines. */
+struct trip {
+    const struct engine_ops *ops[2]; /* the second is NULL: it stays under the first */
+    struct machine *machine;
+    unsigned changes;
+    atomic_bool over;
+};
+
+#define RESTLESS_NS    15000000
+#define RESTLESS_STOPS 12 /* at most: where engines are made slowly, the guest must get somewhere all the same */
+
+static void stop_at_mark(void *context, unsigned mark)
+{
+    struct trip *trip = context;
+    if (trip->ops[1] && (mark == MARK_BEGIN || mark == MARK_END))
+        machine_stop(trip->machine);
+}
+
+static void *stop_now_and_then(void *context)
+{
+    struct trip *trip = context;
+    for (int i = 0; i < RESTLESS_STOPS && !atomic_load(&trip->over); i++) {
+        nanosleep(&(struct timespec){.tv_nsec = RESTLESS_NS}, NULL);
+        machine_stop(trip->machine);
+    }
+    return NULL;
+}
+
+static struct machine_result run_trip(struct trip *trip)
+{
+    struct machine_result result;
+    pthread_t restless;
+    bool travels = trip->ops[1] && pthread_create(&restless, NULL, stop_now_and_then, trip) == 0;
+    while (result = machine_run(trip->machine), result.end == MACHINE_STOPPED) {
+        struct reason why = {""};
+        int err = machine_change_engine(trip->machine, trip->ops[(trip->changes + 1) % 2], &why);
+        trip->changes += err == 0;
+        if (err && err != -EAGAIN) { /* that is: in the middle of a read; the next stop will do */
+            vltest_check(false, __FILE__, __LINE__, "the engine can't be changed: %s", why.text);
+            break;
+        }
+    }
+    if (travels) {
+        atomic_store(&trip->over, true);
+        pthread_join(restless, NULL);
+    }
+    return result;
+}
+
 /* What the guest prints, up to the times in it, which are its own affair. */
-static void run_guest_on(const struct engine_ops *ops, const char *command, char *printed, size_t size, int *status)
+static void run_guest_on(struct trip *trip, const char *command, char *printed, size_t size, int *status)
 {
     struct reason why = {""};
     char initrd[512], append[256];
     FILE *console = tmpfile();
     printed[0] = '\0', *status = -1;
     CHECK_FATAL(console != NULL);
-    struct machine_config config = {.mem = 64 << 20, .console_in = -1, .console_out = fileno(console)};
-    struct machine *machine = machine_create(&config, ops, &why);
-    vltest_check(machine != NULL, __FILE__, __LINE__, "no machine: %s", why.text);
-    if (machine) {
+    struct machine_config config = {
+        .mem = 64 << 20, .console_in = -1, .console_out = fileno(console), .mark = stop_at_mark, .mark_context = trip};
+    trip->machine = machine_create(&config, trip->ops[0], &why);
+    vltest_check(trip->machine != NULL, __FILE__, __LINE__, "no machine: %s", why.text);
+    if (trip->machine) {
         snprintf(append, sizeof(append), "quiet init=/bin/sh -- -c \"%s\"", command);
         snprintf(initrd, sizeof(initrd), "%s", guest_file("initrd.cpio"));
-        int err = machine_load(machine, guest_file("kernel.elf"), initrd, append, &why);
+        int err = machine_load(trip->machine, guest_file("kernel.elf"), initrd, append, &why);
         vltest_check(err == 0, __FILE__, __LINE__, "no guest: %s", why.text);
-        struct machine_result result = machine_run(machine);
+        struct machine_result result = run_trip(trip);
         *status = result.end == MACHINE_POWEROFF ? result.status : -1;
         vltest_check(result.end == MACHINE_POWEROFF, __FILE__, __LINE__, "ended otherwise: %s", result.why.text);
-        machine_destroy(machine);
+        machine_destroy(trip->machine);
     }
     rewind(console);
     size_t got = fread(printed, 1, size - 1, console);
@@ -187,27 +242,57 @@ static void run_guest_on(const struct engine_ops *ops, const char *command, char
 static const char command[] = "for i in 1 2 3; do sieve 1 | cut -d' ' -f1,2,3,5; matmul 1 | cut -d' ' -f1,2,5; done;"
                               "cat /share/text | sort | sha256sum; forkwait 2 | cut -d' ' -f2";
 
-/* The same under the relay of the two as under emulate/interp alone. */
-static void check_travel(const char *first, const char *second)
+/* The guest under `travelling` prints what it prints under emulate/interp alone. */
+static void check_same(struct trip *travelling)
 {
-    char alone[4096], both[4096];
+    static char alone[4096]; /* asked once */
+    static int alone_status;
+    char both[4096];
     struct reason why = {""};
-    int status[2];
+    struct trip home = {.ops = {engine_find("emulate/interp", &why)}};
+    int status;
+    if (!*alone)
+        run_guest_on(&home, command, alone, sizeof(alone), &alone_status);
+    run_guest_on(travelling, command, both, sizeof(both), &status);
+    CHECK_EQ_U64((unsigned)status, (unsigned)alone_status);
+    CHECK_EQ_STR(both, alone);
+    CHECK(strstr(both, "sieve: ok") != NULL);
+}
+
+/* Both engines, or a reason to skip. */
+static bool find_pair(const char *first, const char *second)
+{
+    struct reason why = {""};
     pair[0] = engine_find(first, &why);
     pair[1] = engine_find(second, &why);
     CHECK_FATAL(pair[0] && pair[1]);
     for (unsigned i = 0; i < 2; i++) {
         if (pair[i]->probe(&why)) {
             vltest_skip("%s", why.text);
-            return;
+            return false;
         }
     }
-    run_guest_on(engine_find("emulate/interp", &why), command, alone, sizeof(alone), &status[0]);
-    run_guest_on(&relay, command, both, sizeof(both), &status[1]);
-    CHECK_EQ_U64((unsigned)status[1], (unsigned)status[0]);
-    CHECK_EQ_STR(both, alone);
-    CHECK(strstr(both, "sieve: ok") != NULL);
+    return true;
+}
+
+/* Under the relay of the two. */
+static void check_travel(const char *first, const char *second)
+{
+    if (!find_pair(first, second))
+        return;
+    struct trip trip = {.ops = {&relay}};
+    check_same(&trip);
     vltest_check(handed_over > 12, __FILE__, __LINE__, "the state travelled %u times only", handed_over);
+}
+
+/* In a machine that changes its engine. */
+static void check_change(const char *first, const char *second)
+{
+    if (!find_pair(first, second))
+        return;
+    struct trip trip = {.ops = {pair[0], pair[1]}};
+    check_same(&trip);
+    vltest_check(trip.changes > 12, __FILE__, __LINE__, "the engine was changed %u times only", trip.changes);
 }
 
 static void test_bt(void)
@@ -222,11 +307,31 @@ static void test_kvm_bt(void)
 {
     check_travel("hwassist/kvm", "full/bt:all");
 }
+static void test_change_bt(void)
+{
+    check_change("emulate/interp", "full/bt:all");
+}
+static void test_change_kvm(void)
+{
+    check_change("hwassist/kvm", "emulate/interp");
+}
+static void test_change_chips(void)
+{
+    check_change("hwassist/kvm:irqchip", "emulate/interp");
+}
+static void test_change_chips_kvm(void)
+{
+    check_change("hwassist/kvm", "hwassist/kvm:irqchip");
+}
 
 static const struct vltest tests[] = {
     {"a guest travels between emulate/interp and full/bt:all", test_bt},
     {"a guest travels between hwassist/kvm and emulate/interp", test_kvm},
     {"a guest travels between hwassist/kvm and full/bt:all", test_kvm_bt},
+    {"a machine changes between emulate/interp and full/bt:all", test_change_bt},
+    {"a machine changes between hwassist/kvm and emulate/interp", test_change_kvm},
+    {"a machine changes between the kernel's chips, hwassist/kvm:irqchip, and its own", test_change_chips},
+    {"a machine changes between hwassist/kvm and hwassist/kvm:irqchip", test_change_chips_kvm},
 };
 
 int main(void)

@@ -399,6 +399,59 @@ uint64_t lapic_cr8(const struct lapic *lapic)
     return lapic->tpr >> 4;
 }
 
+/* Registers that hold nothing but what was written or collected; the vectors and the timer need more care. */
+static const struct {
+    unsigned offset;
+    size_t at;
+} plain_registers[] = {
+    {REG_ID, offsetof(struct lapic, id)},           {REG_TPR, offsetof(struct lapic, tpr)},
+    {REG_LDR, offsetof(struct lapic, ldr)},         {REG_DFR, offsetof(struct lapic, dfr)},
+    {REG_SVR, offsetof(struct lapic, svr)},         {REG_ESR, offsetof(struct lapic, esr)},
+    {REG_ICR_LOW, offsetof(struct lapic, icr_low)}, {REG_ICR_HIGH, offsetof(struct lapic, icr_high)},
+};
+
+static uint32_t *plain(struct lapic *lapic, unsigned i)
+{
+    return (uint32_t *)((uint8_t *)lapic + plain_registers[i].at);
+}
+
+void lapic_save(struct lapic *lapic, uint32_t state[LAPIC_REGISTERS])
+{
+    fire_timer(lapic);
+    memset(state, 0, LAPIC_REGISTERS * sizeof *state);
+    for (unsigned i = 0; i < ARRAY_SIZE(plain_registers); i++)
+        state[plain_registers[i].offset >> 4] = *plain(lapic, i);
+    for (unsigned i = 0; i < 8; i++) {
+        state[(REG_ISR >> 4) + i] = lapic->isr.word[i];
+        state[(REG_IRR >> 4) + i] = lapic->irr.word[i];
+    }
+    for (unsigned i = 0; i < LVT_COUNT; i++)
+        state[(REG_LVT_TIMER >> 4) + i] = lapic->lvt[i];
+    for (unsigned offset = REG_INITIAL_COUNT; offset <= REG_CURRENT_COUNT; offset += 16)
+        state[offset >> 4] = read_register(lapic, offset);
+    state[REG_DIVIDE >> 4] = lapic->divide;
+    state[REG_VERSION >> 4] = VERSION;
+    state[REG_PPR >> 4] = ppr(lapic);
+}
+
+void lapic_restore(struct lapic *lapic, const uint32_t state[LAPIC_REGISTERS])
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(plain_registers); i++)
+        *plain(lapic, i) = state[plain_registers[i].offset >> 4];
+    lapic->svr &= SVR_WRITABLE;
+    lapic->tpr &= 0xff;
+    for (unsigned i = 0; i < 8; i++) {
+        lapic->isr.word[i] = state[(REG_ISR >> 4) + i];
+        lapic->irr.word[i] = state[(REG_IRR >> 4) + i];
+    }
+    for (unsigned i = 0; i < LVT_COUNT; i++)
+        lapic->lvt[i] = state[(REG_LVT_TIMER >> 4) + i] & lvt_writable[i];
+    lapic->timer = (struct lapic_timer){.shift = 1, .expires = UINT64_MAX};
+    write_register(lapic, REG_DIVIDE, state[REG_DIVIDE >> 4]);
+    lapic_timer_resume(&lapic->timer, state[REG_INITIAL_COUNT >> 4], state[REG_CURRENT_COUNT >> 4],
+                       lapic->lvt[LVT_TIMER] & LVT_PERIODIC, guest_now(lapic->clock));
+}
+
 static void lapic_reset(void *device)
 {
     struct lapic *lapic = device;

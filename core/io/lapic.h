@@ -15,6 +15,7 @@
 
 #include "io/device.h"
 #include "io/pic.h"
+#include <virtlab/chips.h>
 
 #define LAPIC_BASE       UINT64_C(0xfee00000)
 #define LAPIC_BUS_HZ     1000000000u /* what the timer's divider divides */
@@ -44,6 +45,10 @@ uint64_t lapic_cr8(const struct lapic *lapic);
 
 /* Drives local interrupt pin 0 (LINT0, the PIC's INTR) or 1 (LINT1); `lapic` is a struct lapic. */
 void lapic_set_lint(void *lapic, unsigned pin, bool level);
+
+/* Its registers, out and in; whether it is enabled comes from IA32_APIC_BASE, by lapic_set_base(), before. */
+void lapic_save(struct lapic *lapic, uint32_t state[LAPIC_REGISTERS]);
+void lapic_restore(struct lapic *lapic, const uint32_t state[LAPIC_REGISTERS]);
 
 extern const struct device_ops lapic_ops;
 

@@ -59,6 +59,16 @@ void lapic_timer_set_periodic(struct lapic_timer *timer, bool periodic, uint64_t
     restart_at(timer, current, now);
 }
 
+void lapic_timer_resume(struct lapic_timer *timer, uint32_t initial, uint32_t current, bool periodic, uint64_t now)
+{
+    lapic_timer_start(timer, initial, now);
+    timer->periodic = periodic;
+    if (current && current <= initial)
+        restart_at(timer, current, now);
+    else if (!periodic)
+        timer->expires = UINT64_MAX;
+}
+
 bool lapic_timer_expired(struct lapic_timer *timer, uint64_t now)
 {
     if (now < timer->expires)

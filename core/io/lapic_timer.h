@@ -26,6 +26,9 @@ void lapic_timer_start(struct lapic_timer *timer, uint32_t initial, uint64_t now
 void lapic_timer_set_divider(struct lapic_timer *timer, unsigned shift, uint64_t now);
 void lapic_timer_set_periodic(struct lapic_timer *timer, bool periodic, uint64_t now);
 
+/* Goes on in the middle: `current` is left of `initial` (0: a single shot that is over, or stopped). */
+void lapic_timer_resume(struct lapic_timer *timer, uint32_t initial, uint32_t current, bool periodic, uint64_t now);
+
 uint32_t lapic_timer_current(const struct lapic_timer *timer, uint64_t now);
 
 /* Has it run out since it was last asked? Several periods at once count as one. Arms the next period. */

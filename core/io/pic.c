@@ -14,23 +14,8 @@
 
 enum { CASCADE = 2, SPURIOUS = 7, NONE = -1 };
 
-/* Which initialisation word the chip waits for on its odd port. */
-enum init_step { NEVER_INITIALISED, WANT_ICW2, WANT_ICW3, WANT_ICW4, OPERATING };
-
-struct chip {
-    uint8_t lines;   /* levels of the inputs */
-    uint8_t latched; /* edges seen and neither withdrawn nor acknowledged */
-    uint8_t isr, imr;
-    uint8_t elcr; /* bit set: this input is level-triggered (EISA's register) */
-    uint8_t icw1, vector_base;
-    uint8_t first; /* the input with the highest priority; the others follow upwards, modulo 8 */
-    enum init_step step;
-    bool auto_eoi, rotate_on_auto_eoi, special_fully_nested, special_mask;
-    bool poll, read_isr;
-};
-
 struct pic {
-    struct chip master, slave;
+    struct pic_chip master, slave;
     struct irq_line intr;
     bool intr_level;
     int announced; /* the master's input that INTR was last raised for */
@@ -53,25 +38,25 @@ struct pic {
 #define ELCR_MASTER 0xf8 /* 0, 1 and 2 are always edge-triggered */
 #define ELCR_SLAVE  0xde /* and 8 and 13 */
 
-static uint8_t level_triggered(const struct chip *chip)
+static uint8_t level_triggered(const struct pic_chip *chip)
 {
     return chip->icw1 & ICW1_LTIM ? 0xff : chip->elcr;
 }
 
-static uint8_t irr(const struct chip *chip)
+static uint8_t irr(const struct pic_chip *chip)
 {
     uint8_t level = level_triggered(chip);
     return (chip->latched & (uint8_t)~level) | (chip->lines & level);
 }
 
 /* How far `irq` is from the highest priority: 0 is the highest. */
-static int rank(const struct chip *chip, int irq)
+static int rank(const struct pic_chip *chip, int irq)
 {
     return (irq - chip->first) & 7;
 }
 
 /* The member of `set` with the highest priority, or NONE. */
-static int highest(const struct chip *chip, uint8_t set)
+static int highest(const struct pic_chip *chip, uint8_t set)
 {
     for (int i = 0; i < 8; i++) {
         int irq = (chip->first + i) & 7;
@@ -82,9 +67,9 @@ static int highest(const struct chip *chip, uint8_t set)
 }
 
 /* The request that the chip's INT output stands for, or NONE when INT is low. */
-static int request(const struct chip *chip, bool is_master)
+static int request(const struct pic_chip *chip, bool is_master)
 {
-    if (chip->step != OPERATING)
+    if (chip->step != PIC_OPERATES)
         return NONE;
     int irq = highest(chip, irr(chip) & (uint8_t)~chip->imr);
     if (irq == NONE)
@@ -116,7 +101,7 @@ static void update(struct pic *pic)
     }
 }
 
-static void set_line(struct chip *chip, unsigned input, bool level)
+static void set_line(struct pic_chip *chip, unsigned input, bool level)
 {
     uint8_t bit = (uint8_t)(1u << input);
     if (level) {
@@ -139,7 +124,7 @@ void pic_set_irq(void *device, unsigned irq, bool level)
 }
 
 /* One chip's part in the INTA cycles: its request goes into service. The input's number. */
-static int acknowledge(struct chip *chip, int irq)
+static int acknowledge(struct pic_chip *chip, int irq)
 {
     if (irq == NONE)
         return SPURIOUS;
@@ -177,10 +162,10 @@ void pic_connect(struct pic *pic, struct irq_line intr)
     irq_set(&pic->intr, pic->intr_level);
 }
 
-static void initialise(struct chip *chip, uint8_t icw1)
+static void initialise(struct pic_chip *chip, uint8_t icw1)
 {
     chip->icw1 = icw1;
-    chip->step = WANT_ICW2;
+    chip->step = PIC_WANTS_ICW2;
     chip->latched = 0; /* each input must rise again */
     chip->imr = chip->isr = 0;
     chip->first = 0;
@@ -189,7 +174,7 @@ static void initialise(struct chip *chip, uint8_t icw1)
 }
 
 /* End of interrupt, rotation of priorities. Bits 7:5 of OCW2 are R, SL and EOI; 2:0 the input, if SL. */
-static void operate_ocw2(struct chip *chip, uint8_t value)
+static void operate_ocw2(struct pic_chip *chip, uint8_t value)
 {
     bool rotate = value & 0x80, specific = value & 0x40, eoi = value & 0x20;
     int irq = value & 7;
@@ -211,7 +196,7 @@ static void operate_ocw2(struct chip *chip, uint8_t value)
         chip->first = (irq + 1) & 7;
 }
 
-static void operate_ocw3(struct chip *chip, uint8_t value)
+static void operate_ocw3(struct pic_chip *chip, uint8_t value)
 {
     if (value & OCW3_ESMM)
         chip->special_mask = value & OCW3_SMM;
@@ -221,32 +206,32 @@ static void operate_ocw3(struct chip *chip, uint8_t value)
         chip->read_isr = value & OCW3_RIS;
 }
 
-static void write_odd_port(struct chip *chip, uint8_t value)
+static void write_odd_port(struct pic_chip *chip, uint8_t value)
 {
     switch (chip->step) {
-    case WANT_ICW2:
+    case PIC_WANTS_ICW2:
         chip->vector_base = value & 0xf8;
         if (!(chip->icw1 & ICW1_SNGL))
-            chip->step = WANT_ICW3;
+            chip->step = PIC_WANTS_ICW3;
         else
-            chip->step = chip->icw1 & ICW1_IC4 ? WANT_ICW4 : OPERATING;
+            chip->step = chip->icw1 & ICW1_IC4 ? PIC_WANTS_ICW4 : PIC_OPERATES;
         break;
-    case WANT_ICW3: /* who is whose slave is soldered */
-        chip->step = chip->icw1 & ICW1_IC4 ? WANT_ICW4 : OPERATING;
+    case PIC_WANTS_ICW3: /* who is whose slave is soldered */
+        chip->step = chip->icw1 & ICW1_IC4 ? PIC_WANTS_ICW4 : PIC_OPERATES;
         break;
-    case WANT_ICW4:
+    case PIC_WANTS_ICW4:
         chip->auto_eoi = value & ICW4_AEOI;
         chip->special_fully_nested = value & ICW4_SFNM;
-        chip->step = OPERATING;
+        chip->step = PIC_OPERATES;
         break;
-    case NEVER_INITIALISED:
-    case OPERATING:
+    case PIC_NEVER_INITIALISED:
+    case PIC_OPERATES:
         chip->imr = value; /* OCW1 */
         break;
     }
 }
 
-static uint8_t chip_read(struct chip *chip, bool is_master, bool odd_port)
+static uint8_t chip_read(struct pic_chip *chip, bool is_master, bool odd_port)
 {
     if (chip->poll) {
         /* A poll stands for the INTA cycle. */
@@ -259,7 +244,7 @@ static uint8_t chip_read(struct chip *chip, bool is_master, bool odd_port)
     return chip->read_isr ? chip->isr : irr(chip);
 }
 
-static void chip_write(struct chip *chip, bool odd_port, uint8_t value)
+static void chip_write(struct pic_chip *chip, bool odd_port, uint8_t value)
 {
     if (odd_port)
         write_odd_port(chip, value);
@@ -344,10 +329,39 @@ struct pic *pic_create(struct bus *ports, struct reason *why)
     return pic;
 }
 
-/* The lines keep their levels: they belong to the devices. */
-static void reset_chip(struct chip *chip)
+void pic_save(const struct pic *pic, struct pic_chip state[2])
 {
-    *chip = (struct chip){.lines = chip->lines};
+    state[0] = pic->master;
+    state[1] = pic->slave;
+}
+
+/* Numbers that no chip could have are cut to size: the state may come from a file. */
+static void restore_chip(struct pic_chip *chip, const struct pic_chip *state)
+{
+    uint8_t lines = chip->lines;
+
+    *chip = *state;
+    chip->lines = lines;
+    chip->first &= 7;
+    chip->vector_base &= 0xf8;
+    if (chip->step > PIC_OPERATES)
+        chip->step = PIC_NEVER_INITIALISED;
+}
+
+void pic_restore(struct pic *pic, const struct pic_chip state[2])
+{
+    restore_chip(&pic->master, &state[0]);
+    restore_chip(&pic->slave, &state[1]);
+    pic->master.elcr &= ELCR_MASTER;
+    pic->slave.elcr &= ELCR_SLAVE;
+    pic->announced = NONE;
+    update(pic);
+}
+
+/* The lines keep their levels: they belong to the devices. */
+static void reset_chip(struct pic_chip *chip)
+{
+    *chip = (struct pic_chip){.lines = chip->lines};
 }
 
 static void pic_reset(void *device)

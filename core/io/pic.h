@@ -10,6 +10,7 @@
 #define VIRTLAB_IO_PIC_H
 
 #include "io/device.h"
+#include <virtlab/chips.h>
 
 struct pic;
 
@@ -27,6 +28,13 @@ bool pic_has_interrupt(const struct pic *pic);
 
 /* The two INTA cycles: the vector to deliver. Without a request it is the spurious IRQ 7 (or 15), as the chip does. */
 uint8_t pic_acknowledge(struct pic *pic);
+
+/*
+ * Master and slave, out and in. The lines stay as they are: they belong to the devices, which drive them on. Whoever
+ * restores the devices too does that first, for a line that rises is a request.
+ */
+void pic_save(const struct pic *pic, struct pic_chip state[2]);
+void pic_restore(struct pic *pic, const struct pic_chip state[2]);
 
 extern const struct device_ops pic_ops;
 

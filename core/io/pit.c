@@ -12,14 +12,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The access field of the control word: which bytes of the count are read and written. */
-enum access { ACCESS_LATCH, ACCESS_LOW, ACCESS_HIGH, ACCESS_BOTH };
-
 /* One channel behind its port. */
 struct port {
     struct pit_channel channel;
-    enum access access;
-    bool write_high_next, read_high_next; /* which byte comes next under ACCESS_BOTH */
+    enum pit_access access;
+    bool write_high_next, read_high_next; /* which byte comes next under PIT_ACCESS_BOTH */
     uint8_t low_byte;                     /* written first, waits for the high one */
     bool count_latched, status_latched;
     uint16_t latched_count;
@@ -98,10 +95,10 @@ static void write_count(struct pit *pit, struct port *port, uint8_t value, int64
 {
     struct pit_channel *channel = &port->channel;
     switch (port->access) {
-    case ACCESS_LATCH: return; /* never stored: a control word with this field is a command */
-    case ACCESS_LOW: pit_channel_load(channel, value, tick); break;
-    case ACCESS_HIGH: pit_channel_load(channel, (uint16_t)(value << 8), tick); break;
-    case ACCESS_BOTH:
+    case PIT_ACCESS_LATCH: return; /* never stored: a control word with this field is a command */
+    case PIT_ACCESS_LOW: pit_channel_load(channel, value, tick); break;
+    case PIT_ACCESS_HIGH: pit_channel_load(channel, (uint16_t)(value << 8), tick); break;
+    case PIT_ACCESS_BOTH:
         port->write_high_next = !port->write_high_next;
         if (port->write_high_next) {
             port->low_byte = value;
@@ -122,9 +119,9 @@ static uint8_t read_count(struct port *port, int64_t tick)
         return port->latched_status;
     }
     uint16_t count = port->count_latched ? port->latched_count : pit_channel_count(&port->channel, tick);
-    bool high = port->access == ACCESS_HIGH;
+    bool high = port->access == PIT_ACCESS_HIGH;
     bool last = true;
-    if (port->access == ACCESS_BOTH) {
+    if (port->access == PIT_ACCESS_BOTH) {
         high = port->read_high_next;
         last = high;
         port->read_high_next = !high;
@@ -175,8 +172,8 @@ static void write_control(struct pit *pit, uint8_t word, int64_t tick)
         return;
     }
     struct port *port = &pit->port[number];
-    enum access access = (word >> 4) & 3;
-    if (access == ACCESS_LATCH) {
+    enum pit_access access = (word >> 4) & 3;
+    if (access == PIT_ACCESS_LATCH) {
         latch_count(port, tick);
         return;
     }
@@ -264,11 +261,70 @@ static void pit_reset(void *device)
 {
     struct pit *pit = device;
     for (unsigned i = 0; i < 3; i++)
-        pit->port[i] = (struct port){.channel = {.mode = PIT_SQUARE_WAVE, .gate = i != 2}, .access = ACCESS_BOTH};
+        pit->port[i] = (struct port){.channel = {.mode = PIT_SQUARE_WAVE, .gate = i != 2}, .access = PIT_ACCESS_BOTH};
     pit->speaker = 0;
     pit->seen = now(pit);
     pit->deadline = NEVER;
     drive_irq(pit, true);
+}
+
+void pit_save(struct pit *pit, struct pit_counter state[3], uint8_t *speaker)
+{
+    int64_t tick = now(pit);
+    settle(pit, tick);
+    for (unsigned i = 0; i < 3; i++) {
+        const struct port *port = &pit->port[i];
+        const struct pit_channel *channel = &port->channel;
+        int64_t age = pit_channel_age(channel, tick);
+        state[i] = (struct pit_counter){
+            .mode = (uint8_t)channel->mode,
+            .bcd = channel->bcd,
+            .gate = channel->gate,
+            .loaded = channel->loaded,
+            .count = pit_channel_written(channel),
+            .age_ns = age > 0 ? time_of(age) : 0,
+            .access = port->access,
+            .write_high_next = port->write_high_next,
+            .read_high_next = port->read_high_next,
+            .low_byte = port->low_byte,
+            .count_latched = port->count_latched,
+            .status_latched = port->status_latched,
+            .latched_count = port->latched_count,
+            .latched_status = port->latched_status,
+        };
+    }
+    *speaker = pit->speaker;
+}
+
+/* The channel is programmed anew, as long ago as it was. */
+static void restore_port(struct port *port, const struct pit_counter *state, int64_t tick)
+{
+    int64_t then = tick - tick_at(state->age_ns);
+    *port =
+        (struct port){.access = state->access > PIT_ACCESS_BOTH || state->access == PIT_ACCESS_LATCH ? PIT_ACCESS_BOTH
+                                                                                                     : state->access,
+                      .write_high_next = state->write_high_next,
+                      .read_high_next = state->read_high_next,
+                      .low_byte = state->low_byte,
+                      .count_latched = state->count_latched,
+                      .status_latched = state->status_latched,
+                      .latched_count = state->latched_count,
+                      .latched_status = state->latched_status};
+    port->channel.gate = state->gate;
+    pit_channel_set_mode(&port->channel, state->mode & 7, state->bcd, then);
+    if (state->loaded)
+        pit_channel_load(&port->channel, state->count, then - 1); /* it enters with the next tick */
+}
+
+void pit_restore(struct pit *pit, const struct pit_counter state[3], uint8_t speaker)
+{
+    int64_t tick = now(pit);
+    for (unsigned i = 0; i < 3; i++)
+        restore_port(&pit->port[i], &state[i], tick);
+    pit->speaker = speaker & PORT61_WRITABLE;
+    pit->seen = tick;
+    sync_irq(pit, tick);
+    foresee(pit);
 }
 
 static const struct bus_ops pit_ports = {pit_read, pit_write, .byte_wide = true};

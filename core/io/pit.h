@@ -10,6 +10,7 @@
 #define VIRTLAB_IO_PIT_H
 
 #include "io/device.h"
+#include <virtlab/chips.h>
 
 #define PIT_HZ 1193182u
 
@@ -17,6 +18,13 @@ struct pit;
 
 /* `irq` is channel 0's output line. `clock` must outlive the device. NULL with why. */
 struct pit *pit_create(struct bus *ports, struct irq_line irq, const struct guest_clock *clock, struct reason *why);
+
+/*
+ * The three channels and port 0x61, out and in. What is not carried: a count that waits for the end of a period is
+ * in force at once, and a channel that its gate had stopped on the way begins anew.
+ */
+void pit_save(struct pit *pit, struct pit_counter state[3], uint8_t *speaker);
+void pit_restore(struct pit *pit, const struct pit_counter state[3], uint8_t speaker);
 
 extern const struct device_ops pit_ops;
 

@@ -170,6 +170,17 @@ uint16_t pit_channel_count(const struct pit_channel *channel, int64_t tick)
     return to_read(channel, whole + count - (uint32_t)(counted % whole));
 }
 
+uint16_t pit_channel_written(const struct pit_channel *channel)
+{
+    return to_read(channel, channel->pending ? channel->next_count : channel->count);
+}
+
+int64_t pit_channel_age(const struct pit_channel *channel, int64_t tick)
+{
+    int64_t counted = elapsed(channel, tick);
+    return channel->loaded && channel->running && counted > 0 ? counted : 0;
+}
+
 bool pit_channel_out(const struct pit_channel *channel, int64_t tick)
 {
     int64_t counted = elapsed(channel, tick), count = channel->count;

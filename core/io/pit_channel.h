@@ -56,6 +56,11 @@ uint16_t pit_channel_count(const struct pit_channel *channel,
 bool pit_channel_out(const struct pit_channel *channel, int64_t tick);
 bool pit_channel_null_count(const struct pit_channel *channel, int64_t tick); /* written, not yet counting */
 
+/* The count as software wrote it, and for how many ticks it has been counted (0: it hasn't begun, or its gate is shut).
+ */
+uint16_t pit_channel_written(const struct pit_channel *channel);
+int64_t pit_channel_age(const struct pit_channel *channel, int64_t tick);
+
 /* The first tick after `after` at which OUT rises by counting alone, or PIT_NEVER. */
 int64_t pit_channel_next_rise(const struct pit_channel *channel, int64_t after);
 

@@ -27,6 +27,7 @@ const struct engine_ops *const engines[] = {
     &hwassist_vtx_cached,
     &hwassist_vtx_shadow,
     &hwassist_kvm_host,
+    &hwassist_kvm_irqchip,
     &hwassist_kvm_ring3,
     NULL,
     /* clang-format on */

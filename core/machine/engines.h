@@ -21,6 +21,7 @@ extern const struct engine_ops hwassist_vtx;
 extern const struct engine_ops hwassist_vtx_cached;
 extern const struct engine_ops hwassist_vtx_shadow;
 extern const struct engine_ops hwassist_kvm_host;
+extern const struct engine_ops hwassist_kvm_irqchip;
 extern const struct engine_ops hwassist_kvm_ring3;
 
 #endif

@@ -16,13 +16,10 @@
 #include "io/debugcon.h"
 #include "io/debugexit.h"
 #include "io/pci.h"
-#include "io/pit.h"
 #include "io/reset.h"
 #include "io/service.h"
 #include "machine/load.h"
 #include "machine/parts.h"
-
-enum { IRQ_TIMER = 0, IRQ_COM1 = 4, IRQ_CMOS = 8, IRQ_ATA = 14 };
 
 #define VIRTUAL_EPOCH 1767225600 /* the time of day at which virtual time starts: 2026-01-01 00:00 UTC */
 
@@ -112,15 +109,14 @@ static bool build_devices(struct machine *m, struct reason *why)
     const struct guest_clock *clock = &m->guest_clock;
     struct bus *ports = &m->ports;
     struct sink *sink = sink_create(config->console_out, clock, why);
-    struct pic *pic = NULL;
 
-    if (!add(m, &sink_ops, sink) || !add(m, &pic_ops, pic = pic_create(ports, why)) ||
-        !add(m, &lapic_ops, m->lapic = lapic_create(&m->mmio, pic, clock, why)))
+    if (!add(m, &sink_ops, sink) || !add(m, &pic_ops, m->pic = pic_create(ports, why)) ||
+        !add(m, &lapic_ops, m->lapic = lapic_create(&m->mmio, m->pic, clock, why)))
         return false;
 
     struct irq_line irq[16];
     for (unsigned i = 0; i < ARRAY_SIZE(irq); i++)
-        irq[i] = (struct irq_line){.set = pic_set_irq, .chip = pic, .pin = i};
+        irq[i] = (struct irq_line){.set = machine_set_irq, .chip = m, .pin = i};
 
     if (config->drive) {
         m->ata = ata_create(ports, irq[IRQ_ATA], config->drive, config->drive_readonly, why);
@@ -128,7 +124,7 @@ static bool build_devices(struct machine *m, struct reason *why)
             return false;
     }
     m->uart = uart_create(ports, UART_COM1, irq[IRQ_COM1], clock, sink, config->console_in, why);
-    return add(m, &uart_ops, m->uart) && add(m, &pit_ops, pit_create(ports, irq[IRQ_TIMER], clock, why)) &&
+    return add(m, &uart_ops, m->uart) && add(m, &pit_ops, m->pit = pit_create(ports, irq[IRQ_TIMER], clock, why)) &&
            add(m, &cmos_ops,
                cmos_create(ports, irq[IRQ_CMOS], clock, config->mem,
                            config->clock == CLOCK_VIRTUAL ? VIRTUAL_EPOCH : CMOS_HOST_TIME, why)) &&
@@ -148,6 +144,7 @@ static bool build_engine(struct machine *m, struct reason *why)
                                    .tsc_hz = m->clock.tsc_hz,
                                    .drive = m->config.drive,
                                    .drive_readonly = m->config.drive_readonly,
+                                   .kernel_exits = m->config.kernel_exits,
                                    .apic_base_changed = host_apic_base_changed,
                                    .cr8_changed = host_cr8_changed};
     m->engine = m->ops->create(&m->host, why);
@@ -285,7 +282,7 @@ int machine_set_state(struct machine *m, const struct cpu_state *state, struct r
 
     if (err)
         return err;
-    m->halted = state->halted;
+    m->halted = state->halted && !m->ops->chips; /* with chips of its own, the engine waits */
     lapic_set_base(m->lapic, state->apic_base);
     lapic_set_cr8(m->lapic, state->cr8);
     return 0;

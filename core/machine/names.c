@@ -49,6 +49,8 @@ struct stats stats_since(const struct stats *later, const struct stats *earlier)
     for (unsigned i = 0; i < EXIT_REASON_COUNT; i++) {
         since.exits[i].taken -= earlier->exits[i].taken;
         since.exits[i].avoided -= earlier->exits[i].avoided;
+        since.host.by_reason[i] -= earlier->host.by_reason[i];
     }
+    since.host.other -= earlier->host.other;
     return since;
 }

@@ -2,7 +2,8 @@
 /*
  * parts.h - what a machine is made of; for the files of this folder only.
  *
- * machine.c builds it, run.c runs it, exits.c answers the engine, idle.c waits while the CPU is halted.
+ * machine.c builds it, run.c runs it, exits.c answers the engine, idle.c waits while the CPU is halted, chips.c and
+ * travel.c take the state of its parts out and in.
  */
 #ifndef VIRTLAB_MACHINE_PARTS_H
 #define VIRTLAB_MACHINE_PARTS_H
@@ -14,12 +15,15 @@
 #include "io/device.h"
 #include "io/lapic.h"
 #include "io/pic.h"
+#include "io/pit.h"
 #include "io/sink.h"
 #include "io/uart.h"
 #include "machine/alarm.h"
 #include "machine/clock.h"
 
 #define DEVICES_MAX 16
+
+enum { IRQ_TIMER = 0, IRQ_COM1 = 4, IRQ_CMOS = 8, IRQ_ATA = 14 };
 
 struct machine_device {
     const struct device_ops *ops;
@@ -37,7 +41,9 @@ struct machine {
     struct port_count *port_counts;            /* PORT_COUNT of them; the kernel gives memory for those that are used */
     struct machine_device device[DEVICES_MAX]; /* all of them, in the order in which they were made */
     unsigned device_count;
-    struct lapic *lapic; /* those that the machine itself talks to */
+    struct pic *pic; /* those that the machine itself talks to */
+    struct pit *pit;
+    struct lapic *lapic;
     struct uart *uart;
     struct ata *ata; /* NULL: no drive */
 
@@ -64,6 +70,9 @@ uint64_t machine_deadline(const struct machine *machine);
 
 /* exits.c: does what machine->exit asks for. */
 void machine_answer(struct machine *machine);
+
+/* chips.c: where the devices' interrupt lines end; `machine` is a struct machine. */
+void machine_set_irq(void *machine, unsigned irq, bool level);
 
 /* idle.c: the CPU is halted and no interrupt is pending; returns when something may have changed. */
 void machine_wait(struct machine *machine);

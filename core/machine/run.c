@@ -6,6 +6,8 @@
  * else a window is asked for; the engine runs; what it came back with is answered (exits.c). A halted CPU is not run:
  * the machine waits for it (idle.c).
  *
+ * An engine may have the interrupt controllers itself (engine.h, engine_chips); then it injects, and waits.
+ *
  * What brings the CPU back in time for the next deadline is an alarm in real time (alarm.c), and in virtual time the
  * engine's instruction budget: there interrupts come at exact instruction counts, and two runs are identical.
  */
@@ -18,6 +20,12 @@
  * may be set to tick faster than we could take the signals.
  */
 #define ALARM_SPACING_NS 20000
+
+/*
+ * An engine with chips of its own waits in HLT, where it may be for good: interrupts disabled, or no source of any. So
+ * it is called back now and then even when no device is due, to have a look.
+ */
+#define LOOK_IN_NS UINT64_C(500000000)
 
 uint64_t machine_deadline(const struct machine *m)
 {
@@ -57,8 +65,10 @@ static void devices_in_real_time(struct machine *m)
         deadline = machine_deadline(m);
     }
     soonest = now + ALARM_SPACING_NS;
-    alarm_set(&m->alarm, deadline == NEVER ? 0 : m->clock.start_ns + (deadline > soonest ? deadline : soonest));
     m->alarm_for = deadline;
+    if (m->ops->chips && deadline > now + LOOK_IN_NS)
+        deadline = now + LOOK_IN_NS;
+    alarm_set(&m->alarm, deadline == NEVER ? 0 : m->clock.start_ns + (deadline > soonest ? deadline : soonest));
 }
 
 static void devices_in_virtual_time(struct machine *m)
@@ -99,7 +109,8 @@ static void turn(struct machine *m)
         devices_in_real_time(m);
     else
         devices_in_virtual_time(m);
-    offer_interrupt(m);
+    if (!m->ops->chips)
+        offer_interrupt(m);
     if (m->halted) {
         machine_wait(m);
         return;

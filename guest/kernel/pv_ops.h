@@ -173,7 +173,7 @@ static inline void pv_lazy_flush(void) {}
  */
 #define PV_FAULT_AROUND  1
 #define PV_FORK_COPY     0
-#define PV_POPULATE     0
+#define PV_POPULATE      0
 #define PV_TABLES_AHEAD  1
 
 /* A word of the kernel's command line that nobody else knows. */

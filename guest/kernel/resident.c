@@ -26,7 +26,8 @@ extern const struct workload workload_sieve, workload_sha256, workload_fib, work
     workload_roundtrip, workload_batching;
 
 static const struct workload *const residents[] = {
-    &workload_sieve, &workload_sha256, &workload_fib, &workload_chase, &workload_nano, &workload_roundtrip, &workload_batching,
+    &workload_sieve, &workload_sha256,    &workload_fib,      &workload_chase,
+    &workload_nano,  &workload_roundtrip, &workload_batching,
 };
 
 static const struct workload *running;

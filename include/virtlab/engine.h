@@ -21,12 +21,13 @@
 #ifndef VIRTLAB_ENGINE_H
 #define VIRTLAB_ENGINE_H
 
+#include <virtlab/chips.h>
 #include <virtlab/cpu_state.h>
 #include <virtlab/exit.h>
 #include <virtlab/ram.h>
 #include <virtlab/stats.h>
 
-#define ENGINE_ABI 2 /* of this header; a shared object with another number is refused */
+#define ENGINE_ABI 3 /* of this header; a shared object with another number is refused */
 
 /* What a guest may ask of an engine, and an engine offer. A guest needs all of its bits. */
 enum engine_capability {
@@ -51,6 +52,7 @@ struct engine_host {
     uint64_t tsc_hz;   /* its frequency */
     const char *drive; /* the disk's image, for an engine that has a way of its own to it; NULL: none */
     bool drive_readonly;
+    bool kernel_exits; /* the host's kernel shall count exits by reason, if the engine has it do the work (stats.h) */
     /*
      * Physical ranges that change their meaning with the CPU's own registers: the local APIC's page follows the
      * IA32_APIC_BASE MSR. The engine tells the machine when the guest writes it, and CR8.
@@ -60,6 +62,36 @@ struct engine_host {
 };
 
 struct engine; /* each engine defines its own */
+
+/*
+ * Of an engine that has the interrupt controllers and the timer itself, because the host's kernel has them: the
+ * machine's devices drive these lines, and the machine leaves interrupts, and waiting in HLT, to the engine. can_inject
+ * says false, inject and request_window are never called, and VM_EXIT_HLT means a halt with interrupts disabled.
+ */
+struct engine_chips {
+    /* Drives line 0..15 of the two 8259A; not 0 (the timer is inside) and not 2 (the cascade). */
+    void (*set_irq)(struct engine *engine, unsigned irq, bool level);
+    /* Their whole state. -errno with why where the guest uses something that only one side has; nothing has changed. */
+    int (*get)(struct engine *engine, struct chips_state *state, struct reason *why);
+    int (*set)(struct engine *engine, const struct chips_state *state, struct reason *why);
+};
+
+/*
+ * Of an engine that knows which pages of RAM the guest's CPU has written: what a migration while the guest runs, or a
+ * snapshot that holds differences, copies again. What others write (a loader, a device) they know themselves.
+ */
+struct engine_dirty_log {
+    /* Begins a new log: from here on writes are noticed. The first write to each page costs more while it runs. */
+    int (*start)(struct engine *engine, struct reason *why);
+    /*
+     * Sets the bit of each page written since start() or the last take(); leaves the other bits alone. Page i of RAM is
+     * bit i % 64 of word i / 64; there are ram->size / PAGE_SIZE of them, rounded up to 64. Only pages that were
+     * written are named, and pages of the guest's page tables: there the CPU itself sets accessed and dirty flags, and
+     * with nested paging it takes each of its reads there for a write (AMD's APM 2, 15.25.6).
+     */
+    int (*take)(struct engine *engine, uint64_t *bitmap, struct reason *why);
+    void (*stop)(struct engine *engine);
+};
 
 struct engine_ops {
     unsigned abi;          /* ENGINE_ABI */
@@ -109,6 +141,9 @@ struct engine_ops {
      * kernel. -errno with why: the machine doesn't start. NULL: the engine has no use for it.
      */
     int (*kernel_loaded)(struct engine *engine, const char *file, struct reason *why);
+
+    const struct engine_chips *chips;         /* NULL: the machine's own chips serve this engine */
+    const struct engine_dirty_log *dirty_log; /* NULL: it can't say which pages were written */
 };
 
 /* All built-in engines, NULL-terminated, the default variant of each technique first. */

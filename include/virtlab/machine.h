@@ -33,6 +33,7 @@ struct machine_config {
     bool drive_readonly;
     int console_in;                             /* file descriptor the UART reads, or -1 */
     int console_out;                            /* file descriptor the UART and the debug console write */
+    bool kernel_exits;                          /* count exits by reason in the host's kernel too (stats.h): slower */
     bool trace_io;                              /* log every port and MMIO access on stderr */
     void (*mark)(void *context, unsigned mark); /* called at each service-port mark, or NULL */
     void *mark_context;
@@ -95,6 +96,21 @@ struct port_count {
     uint64_t reads, writes;
 };
 const struct port_count *machine_port_counts(const struct machine *machine);
+
+/* The interrupt controllers and the timer, the machine's or the engine's. -errno with why: engine.h, engine_chips. */
+int machine_get_chips(struct machine *machine, struct chips_state *state, struct reason *why) MUST_CHECK;
+int machine_set_chips(struct machine *machine, const struct chips_state *state, struct reason *why) MUST_CHECK;
+
+/*
+ * Goes on under another engine: its CPU, and its chips if it has any, take over the state of the present ones; RAM and
+ * devices stay. Only while machine_run() isn't running. `engine` has been probed. -errno with why: nothing has changed.
+ */
+int machine_change_engine(struct machine *machine, const struct engine_ops *engine, struct reason *why) MUST_CHECK;
+
+/* The log of written pages (engine.h, engine_dirty_log). -ENOTSUP with why where the engine keeps none. */
+int machine_start_dirty_log(struct machine *machine, struct reason *why) MUST_CHECK;
+int machine_take_dirty_log(struct machine *machine, uint64_t *bitmap, struct reason *why) MUST_CHECK;
+void machine_stop_dirty_log(struct machine *machine);
 
 /* Nanoseconds of guest time since the machine was made. */
 uint64_t machine_now_ns(const struct machine *machine);

@@ -55,10 +55,21 @@ struct exit_count {
     uint64_t taken, avoided;
 };
 
+/*
+ * Exits that the host's kernel counts, under an engine that runs on its KVM: all that the CPU makes, also those that
+ * the kernel handles alone. Only when machine_config.kernel_exits asks for it.
+ */
+struct host_exits {
+    bool counted;
+    char text[256]; /* by what they were counted, or why they were not; empty: nobody asked */
+    uint64_t by_reason[EXIT_REASON_COUNT], other; /* other: for reasons that exit.h has no name for */
+};
+
 /* What a run counted. Plain integers: one vCPU thread writes them. */
 struct stats {
     uint64_t counter[COUNTER_COUNT];
     struct exit_count exits[EXIT_REASON_COUNT];
+    struct host_exits host;
     char unknown[96]; /* the first instruction that the engine lacks, or gets wrong; empty if none */
 };
 

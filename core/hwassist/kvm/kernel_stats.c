@@ -20,6 +20,7 @@ static const struct {
     {COUNTER_KVM_EMULATIONS, {"insn_emulation", ""}},
     {COUNTER_KVM_TLB_FLUSHES, {"tlb_flush", ""}},
 };
+_Static_assert(ARRAY_SIZE(wanted) == KVM_STATISTICS, "kvm.h has room for as many");
 
 #define STATISTICS_MAX 256
 #define NAME_MAX_BYTES 128
@@ -49,12 +50,15 @@ void kvm_sync_stats(struct engine *e)
 {
     struct kvm_stats_header head;
 
+    kvm_sync_kernel_exits(e);
     if (e->stats_fd < 0 || pread(e->stats_fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
         return;
     for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
         uint64_t value;
         if (read_value(e->stats_fd, &head, wanted[i].name[0], &value) ||
-            (*wanted[i].name[1] && read_value(e->stats_fd, &head, wanted[i].name[1], &value)))
-            e->host->stats->counter[wanted[i].counter] = value;
+            (*wanted[i].name[1] && read_value(e->stats_fd, &head, wanted[i].name[1], &value))) {
+            e->host->stats->counter[wanted[i].counter] += value - e->counted[i];
+            e->counted[i] = value;
+        }
     }
 }

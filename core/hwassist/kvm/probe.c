@@ -16,16 +16,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LAB_BYTES RAM_MIN
-#define GDT       0x2000u
-#define IDT       0x3000u
-#define TABLES    0x4000u /* PML4, PDPT, PD of the first GiB and of the fourth */
-#define TABLES32  0x8000u /* PD, PT for 0, PT for 4 MiB */
-#define STACK     0x10000u
-#define MARKED    0x50000u
-#define MARK      0x600d600du
-#define RUNS_MAX  64 /* exits until a snippet is given up */
-#define SLOWEST   8  /* how many times slower than native a faithful ring may run the loop */
+#define LAB_BYTES  RAM_MIN
+#define GDT        0x2000u
+#define IDT        0x3000u
+#define TABLES     0x4000u /* PML4, PDPT, PD of the first GiB and of the fourth */
+#define TABLES32   0x8000u /* PD, PT for 0, PT for 4 MiB */
+#define STACK      0x10000u
+#define MARKED     0x50000u
+#define MARK       0x600d600du
+#define RUNS_MAX   64  /* exits until a snippet is given up */
+#define HOPELESS   500 /* so many times slower is no noise */
+#define SPEED_RUNS 10
+#define SLOWEST    8 /* how many times slower than native a faithful ring may run the loop */
 
 /* One vCPU in a RAM of its own, in 64-bit mode with low memory mapped one to one for all rings. */
 struct lab {
@@ -192,12 +194,15 @@ static bool check_paging32(struct lab *lab, struct reason *wrong)
     return expect(lab, MARK, 0, wrong);
 }
 
-/* The time of a snippet's loop against the same loop here. */
+/*
+ * The time of a snippet's loop against the same loop here. A busy host can make any single run slow, so the fastest of
+ * several counts; as soon as one is fast enough, it is.
+ */
 static bool check_speed(struct lab *lab, const uint8_t *snippet, unsigned ring, struct reason *wrong)
 {
     uint64_t best = UINT64_MAX, native = UINT64_MAX;
 
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < SPEED_RUNS; i++) {
         uint32_t count = PROBE_LOOPS;
         uint64_t start = now_ns();
         __asm__ volatile("1: dec %0\n jnz 1b" : "+r"(count));
@@ -209,9 +214,11 @@ static bool check_speed(struct lab *lab, const uint8_t *snippet, unsigned ring, 
             return false;
         took = now_ns() - start;
         best = took < best ? took : best;
+        if (best <= native * SLOWEST + 1000000) /* a millisecond for set-up and noise */
+            return true;
+        if (i >= 2 && best > native * HOPELESS)
+            break;
     }
-    if (best <= native * SLOWEST + 1000000) /* a millisecond for set-up and noise */
-        return true;
     fail(wrong, EIO, "a loop takes %llu times its native time: it is emulated", (unsigned long long)(best / native));
     return false;
 }
@@ -270,12 +277,27 @@ static int lab_open(struct lab *lab, const struct kvm_variant *variant, struct r
     return 0;
 }
 
+/* The snippets end with HLT, which must come out to us: so the same without the kernel's chips runs them. */
+static const struct kvm_variant plain = {.name = "hwassist/kvm"};
+
+static int try_to_make(const struct kvm_variant *variant, struct reason *why)
+{
+    struct lab lab = {.stats = {.unknown = ""}};
+    int err = lab_open(&lab, variant, why);
+
+    if (!err) {
+        kvm_destroy(lab.engine);
+        ram_destroy(&lab.ram);
+    }
+    return err;
+}
+
 /* All that is wrong goes into one reason: it is what `virtlab doctor` prints. */
 int kvm_probe(const struct kvm_variant *variant, struct reason *why)
 {
     struct lab lab = {.stats = {.unknown = ""}};
     struct reason all = {""};
-    int err = lab_open(&lab, variant, why);
+    int err = lab_open(&lab, variant->chips ? &plain : variant, why);
 
     if (err)
         return err;
@@ -292,6 +314,6 @@ int kvm_probe(const struct kvm_variant *variant, struct reason *why)
     kvm_destroy(lab.engine);
     ram_destroy(&lab.ram);
     if (!all.text[0])
-        return 0;
+        return variant->chips ? try_to_make(variant, why) : 0;
     return fail(why, ENOTSUP, "/dev/kvm is %s, which gets wrong: %s", kvm_backend(), all.text);
 }

@@ -33,7 +33,7 @@ static void leave_with_text(struct vm_exit *exit, enum vm_exit_kind kind, const 
 
 bool kvm_can_inject(struct engine *e)
 {
-    return e->run->ready_for_interrupt_injection && !e->injected;
+    return e->run->ready_for_interrupt_injection && !e->injected && !e->variant->chips;
 }
 
 void kvm_inject(struct engine *e, uint8_t vector)
@@ -177,6 +177,8 @@ static void tell_machine(struct engine *e)
 {
     const struct engine_host *host = e->host;
 
+    if (e->variant->chips)
+        return;
     if (e->run->cr8 != e->cr8) {
         e->cr8 = e->run->cr8;
         host->cr8_changed(host->context, e->cr8);
@@ -187,9 +189,20 @@ static void tell_machine(struct engine *e)
     }
 }
 
+/* HLT stays in the kernel where the chips are; with interrupts disabled, for good. A signal shows it. */
+static bool is_dead_halt(struct engine *e)
+{
+    struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+
+    return e->variant->chips && !e->run->if_flag && ioctl(e->vcpu, KVM_GET_MP_STATE, &mp) == 0 &&
+           mp.mp_state == KVM_MP_STATE_HALTED;
+}
+
 void kvm_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
 {
     (void)budget; /* instructions aren't counted */
+    if (!e->thread && e->host->kernel_exits)
+        kvm_open_kernel_exits(e);
     e->thread = gettid();
     if (mmio_goes_on(e, exit)) {
         mmio_exit(e, exit);
@@ -212,7 +225,7 @@ void kvm_run(struct engine *e, struct vm_exit *exit, uint64_t budget)
     } else if (err == EINTR || err == EAGAIN) {
         e->kicked = false;
         COUNT_TAKEN(e->host->stats, INTERRUPTED);
-        exit->kind = VM_EXIT_INTERRUPTED;
+        exit->kind = is_dead_halt(e) ? VM_EXIT_HLT : VM_EXIT_INTERRUPTED;
     } else {
         leave_with_text(exit, VM_EXIT_ERROR, "hwassist/kvm: KVM_RUN: %s", strerror(err));
     }

@@ -35,6 +35,7 @@ static const struct msr_field {
     {0x176, offsetof(struct cpu_state, sysenter_eip)},
     {0x277, offsetof(struct cpu_state, pat)},
     {0x10, offsetof(struct cpu_state, tsc)},
+    {0x1a0, offsetof(struct cpu_state, misc_enable)},
     {0xc0000103, offsetof(struct cpu_state, tsc_aux)},
 };
 #define MSRS ARRAY_SIZE(msr_fields)
@@ -80,6 +81,7 @@ static struct kvm_segment to_kvm(const struct segment_reg *s)
 static void lower(struct engine *e, struct cpu_state *s)
 {
     e->tr = s->seg[SEG_TR];
+    s->rflags |= FLAG_IOPL;
     s->seg[SEG_TR] = (struct segment_reg){
         .base = OPEN_TSS, .limit = OPEN_TSS_LAST, .attr = ATTR_P | ATTR_BUSY_TSS, .selector = e->tr.selector};
     for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
@@ -91,6 +93,7 @@ static void lower(struct engine *e, struct cpu_state *s)
 static void raise_again(const struct engine *e, struct cpu_state *s)
 {
     s->seg[SEG_TR] = e->tr;
+    s->rflags &= ~(uint64_t)FLAG_IOPL; /* a flat guest has no use for it */
     for (unsigned i = SEG_ES; i <= SEG_GS; i++) {
         s->seg[i].attr &= ~ATTR_DPL;
         s->seg[i].selector &= (uint16_t)~RPL_3;
@@ -135,6 +138,23 @@ static void get_msrs(struct engine *e, struct cpu_state *s)
         memcpy((uint8_t *)s + msr_fields[i].at, &list.entry[i].data, sizeof(uint64_t));
 }
 
+/* Where the chips are in the kernel, the kernel waits in HLT, and knows. */
+static bool is_halted(const struct engine *e)
+{
+    struct kvm_mp_state mp = {.mp_state = KVM_MP_STATE_RUNNABLE};
+
+    if (!e->variant->chips)
+        return e->halted;
+    return ioctl(e->vcpu, KVM_GET_MP_STATE, &mp) == 0 && mp.mp_state == KVM_MP_STATE_HALTED;
+}
+
+static int put_halted(struct engine *e, bool halted, struct reason *why)
+{
+    struct kvm_mp_state mp = {.mp_state = halted ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE};
+
+    return e->variant->chips ? kvm_vcpu(e, KVM_SET_MP_STATE, "KVM_SET_MP_STATE", &mp, why) : 0;
+}
+
 void kvm_get_state(struct engine *e, struct cpu_state *s)
 {
     struct kvm_regs regs = {0};
@@ -165,7 +185,7 @@ void kvm_get_state(struct engine *e, struct cpu_state *s)
     s->efer = sregs.efer, s->apic_base = sregs.apic_base;
     memcpy(s->dr, debug.db, sizeof(s->dr));
     s->dr6 = debug.dr6, s->dr7 = debug.dr7;
-    s->halted = e->halted;
+    s->halted = is_halted(e);
     get_fpu(&s->fpu, &fpu);
     get_event(s, &events);
     get_msrs(e, s);
@@ -254,7 +274,8 @@ static int put_all(struct engine *e, const struct cpu_state *s, struct reason *w
     (void)((err = put_sregs(e, s, why)) || (err = kvm_vcpu(e, KVM_SET_REGS, "KVM_SET_REGS", &regs, why)) ||
            (err = put_msrs(e, s, why)) || (err = kvm_vcpu(e, KVM_SET_FPU, "KVM_SET_FPU", &fpu, why)) ||
            (err = kvm_vcpu(e, KVM_SET_DEBUGREGS, "KVM_SET_DEBUGREGS", &debug, why)) ||
-           (err = kvm_vcpu(e, KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &events, why)));
+           (err = kvm_vcpu(e, KVM_SET_VCPU_EVENTS, "KVM_SET_VCPU_EVENTS", &events, why)) ||
+           (err = put_halted(e, s->halted, why)));
     return err;
 }
 
@@ -276,7 +297,7 @@ int kvm_set_state(struct engine *e, const struct cpu_state *wanted, struct reaso
         e->tr = tr;
         return err;
     }
-    e->halted = s.halted;
+    e->halted = s.halted && !e->variant->chips;
     e->injected = s.event.valid && s.event.type == EVENT_EXTERNAL;
     e->run->cr8 = e->cr8 = s.cr8;
     e->run->apic_base = e->apic_base = s.apic_base;

@@ -54,15 +54,22 @@ static int open_device(struct engine *e, struct reason *why)
     return 0;
 }
 
-static int add_memory(struct engine *e, uint32_t slot, uint64_t at, void *memory, uint64_t size, struct reason *why)
+static int map(struct engine *e, const struct kvm_userspace_memory_region *region, struct reason *why)
 {
-    struct kvm_userspace_memory_region region = {
-        .slot = slot, .guest_phys_addr = at, .memory_size = size, .userspace_addr = (uintptr_t)memory};
-
-    if (ioctl(e->vm, KVM_SET_USER_MEMORY_REGION, &region) < 0)
-        return fail(why, errno, "/dev/kvm: memory of %llu bytes is refused: %s", (unsigned long long)size,
-                    strerror(errno));
+    if (ioctl(e->vm, KVM_SET_USER_MEMORY_REGION, region) < 0)
+        return fail(why, errno, "/dev/kvm: memory of %llu bytes is refused: %s",
+                    (unsigned long long)region->memory_size, strerror(errno));
     return 0;
+}
+
+int kvm_map_ram(struct engine *e, uint32_t flags, struct reason *why)
+{
+    const struct ram *ram = e->host->ram;
+
+    return map(e,
+               &(struct kvm_userspace_memory_region){
+                   .slot = RAM_SLOT, .flags = flags, .memory_size = ram->size, .userspace_addr = (uintptr_t)ram->base},
+               why);
 }
 
 static int add_open_tss(struct engine *e, struct reason *why)
@@ -75,7 +82,12 @@ static int add_open_tss(struct engine *e, struct reason *why)
     e->open_tss = memory;
     memcpy(e->open_tss + 102, &bitmap, sizeof(bitmap));
     e->open_tss[OPEN_TSS_LAST] = 0xff;
-    return add_memory(e, 1, OPEN_TSS, memory, OPEN_TSS_SIZE, why);
+    return map(e,
+               &(struct kvm_userspace_memory_region){.slot = OPEN_TSS_SLOT,
+                                                     .guest_phys_addr = OPEN_TSS,
+                                                     .memory_size = OPEN_TSS_SIZE,
+                                                     .userspace_addr = (uintptr_t)memory},
+               why);
 }
 
 static int make_vm(struct engine *e, struct reason *why)
@@ -90,8 +102,12 @@ static int make_vm(struct engine *e, struct reason *why)
         return fail(why, errno, "/dev/kvm: KVM_SET_IDENTITY_MAP_ADDR: %s", strerror(errno));
     if (ioctl(e->vm, KVM_SET_TSS_ADDR, TSS_ADDRESS) < 0 && errno != ENOTTY && errno != EINVAL)
         return fail(why, errno, "/dev/kvm: KVM_SET_TSS_ADDR: %s", strerror(errno));
-    int err = add_memory(e, 0, 0, e->host->ram->base, e->host->ram->size, why);
-    return err || !e->variant->ring3 ? err : add_open_tss(e, why);
+    int err = kvm_map_ram(e, 0, why);
+    if (!err && e->variant->ring3)
+        err = add_open_tss(e, why);
+    if (!err && e->variant->chips)
+        err = kvm_make_chips(e, why);
+    return err;
 }
 
 static int make_vcpu(struct engine *e, struct reason *why)
@@ -135,6 +151,9 @@ void kvm_close(struct engine *e)
     if (e->open_tss)
         munmap(e->open_tss, OPEN_TSS_SIZE);
     e->open_tss = NULL;
+    free(e->dirty);
+    e->dirty = NULL;
+    kvm_close_kernel_exits(e);
     close_one(&e->stats_fd);
     close_one(&e->vcpu);
     close_one(&e->vm);
