@@ -142,14 +142,15 @@ static _Noreturn void work(struct domain *domain)
     __atomic_store_n(&domain->ring->domain_sleeps, 0, __ATOMIC_SEQ_CST);
     atomic_store(&domain->arena->domain_sleeps, 0);
     for (;;) {
-        if (waiting(domain)) {
-            while (waiting(domain))
-                serve(domain);
-            if (atomic_load(&domain->arena->vmm_sleeps))
-                backend_futex_wake(&domain->arena->served);
+        bool served = false;
+
+        for (; waiting(domain); served = true)
+            serve(domain);
+        if (served && atomic_load(&domain->arena->vmm_sleeps))
+            backend_futex_wake(&domain->arena->served);
+        if (served)
             last = now_ns();
-        }
-        if (now_ns() - last < AWAKE_NS)
+        if (served || now_ns() - last < AWAKE_NS)
             sched_yield();
         else
             fall_asleep(domain);

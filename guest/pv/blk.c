@@ -154,6 +154,7 @@ static u32 wait_for_room(void)
 {
     u32 entry = next_entry();
 
+    take_responses();
     if (disk.entry[entry].under_way)
         notify();
     wait_for(entry);
