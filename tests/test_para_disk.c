@@ -186,7 +186,7 @@ static void frames_within_reach(struct front *f, bool *mapped)
             !strstr(name, "virtlab-ram"))
             continue;
         for (; start < end; start += PAGE_SIZE, offset += PAGE_SIZE)
-            mapped[offset >> PAGE_SHIFT] = true;
+            mapped[offset >> PAGE_SHIFT < F_COUNT ? offset >> PAGE_SHIFT : 0] = true; /* frame 0 isn't granted */
     }
     fclose(maps);
 }
