@@ -142,6 +142,59 @@ static void test_bad_rings(void)
     front_end(&f);
 }
 
+static atomic_bool stop;
+
+/* A guest that scribbles on its ring while the domain works on it. */
+static void *scribbler(void *ring)
+{
+    volatile uint32_t *words = ring;
+
+    for (uint64_t random = 1; !atomic_load(&stop);) {
+        random = random * UINT64_C(6364136223846793005) + 1442695040888963407;
+        /* mostly small numbers: near what is allowed, they reach more */
+        words[(random >> 40) % (sizeof(struct para_block_ring) / 4)] = (uint32_t)(random >> 33) >> (random >> 60) * 2;
+        if (random >> 58 == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+    return NULL;
+}
+
+static void test_scribbled_rings(void)
+{
+    struct para_block_request read = {.id = 77, .operation = PARA_BLOCK_READ, .count = 8};
+    struct front f;
+    pthread_t thread;
+    uint32_t served;
+
+    front_start(&f);
+    atomic_store(&stop, false);
+    CHECK_FATAL(pthread_create(&thread, NULL, scribbler, f.ring) == 0);
+    for (unsigned i = 0; i < 2000; i++) {
+        f.ring->request_produced = atomic_load(&block_backend(f.rig.engine)->arena->served) + i % (PARA_RING + 2);
+        call_event(&f, PARA_EVENT_SEND);
+        if (i % 16 == 0)
+            call_event(&f, PARA_EVENT_POLL);
+    }
+    atomic_store(&stop, true);
+    pthread_join(thread, NULL);
+    do { /* until it has nothing more to do */
+        served = atomic_load(&block_backend(f.rig.engine)->arena->served);
+        f.ring->request_produced = served;
+        nanosleep(&(struct timespec){.tv_nsec = 5000000}, NULL);
+    } while (served != atomic_load(&block_backend(f.rig.engine)->arena->served));
+    CHECK(served > 0);
+    vltest_row("the domain lives, and does what is right again");
+    CHECK_EQ_U64(block_backend(f.rig.engine)->restarts, 0);
+    CHECK_EQ_U64(lseek(f.fd, 0, SEEK_END), SECTORS * 512);
+    f.ring->response_consumed = f.ring->request_produced = served;
+    f.ring->response_produced = served;
+    read.grant = (uint32_t)f.grant[0];
+    ask(&f, read);
+    CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+    CHECK_EQ_U64(answer(&f).id, 77);
+    front_end(&f);
+}
+
 static void test_grants(void)
 {
     struct front f;
@@ -334,8 +387,6 @@ static void test_a_list_is_one_notification(void)
 #define ROUNDS 200
 #define PIECES (SECTORS / 8)
 
-static atomic_bool stop;
-
 static void *killer(void *engine)
 {
     while (!atomic_load(&stop)) {
@@ -407,6 +458,7 @@ static void test_killed_while_it_writes(void)
 static const struct vltest tests[] = {
     {"a request is checked before anything is done", test_requests},
     {"indices out of range are an error", test_bad_rings},
+    {"a ring that changes under its hands does the domain no harm", test_scribbled_rings},
     {"grants keep tables and pages apart", test_grants},
     {"the domain reaches what is granted, and no more", test_reach},
     {"while requests keep coming, the domain looks by itself", test_looks_by_itself},
