@@ -164,9 +164,7 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     if (!space)
         return NULL;
     space->key = key;
-    if (space->near)
-        space->cpu = -1;
-    space->near = space->general = false;
+    space->general = false;
     space->control->features &= ~(uint32_t)FEATURE_GENERAL;
     space->in_use = true;
     space->last_use = ++pool->uses;
