@@ -32,6 +32,7 @@
     X(CACHE_FLUSHES, cache_flushes, "whole block caches emptied because they were full")                         \
     X(HYPERCALLS, hypercalls, "hypercalls")                                                                      \
     X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")                                \
+    X(HANDOVER_NS, handover_ns, "nanoseconds for handing over to another core and back, measured at the start")  \
     X(INTERRUPTS, interrupts, "external interrupts delivered")                                                   \
     X(EXCEPTIONS, exceptions, "exceptions delivered")                                                            \
     X(KVM_EXITS, kvm_exits, "exits from guest mode, as the host's kernel counts them (KVM_GET_STATS_FD)")        \
