@@ -39,7 +39,7 @@ void place_threads(struct world_space *space)
     cpu_set_t here, elsewhere;
     int cpu;
 
-    place_vmm(pool, world_spins(pool) && pool->options.together);
+    place_vmm(pool, pool->costs.spin && pool->options.together);
     cpu = sched_getcpu();
     if (cpu < 0 || cpu == space->cpu)
         return;
