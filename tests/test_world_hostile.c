@@ -178,15 +178,15 @@ static void crafted_regs(struct guest *guest, const struct witness *witness, int
     r[RBX] = r[RBP] = r[RCX] = DATA;
 }
 
-static void jump_everywhere(enum world_wait wait)
+static void jump_everywhere(struct world_options options)
 {
     static const uint8_t back[] = {0x0f, 0x05};
     size_t text_size = (size_t)(world_text_end - world_text);
-    unsigned kinds[4] = {0}, lost = 0;
+    unsigned kinds[5] = {0}, lost = 0;
     struct witness witness;
     struct guest guest;
 
-    CHECK_FATAL(guest_open(&guest, (struct world_options){.wait = wait, .yield = true}));
+    CHECK_FATAL(guest_open(&guest, options));
     witness_begin(&witness, &guest);
     for (int set = 0; set < SET_COUNT; set++) {
         for (size_t offset = 0; offset < text_size; offset++) {
@@ -216,8 +216,9 @@ static void jump_everywhere(enum world_wait wait)
         only_mapped(&guest);
     }
     vltest_row("%s", "");
-    printf("[%zu jumps: %u system calls, %u exceptions, %u kicked, %u lost] ", text_size * SET_COUNT, kinds[0],
-           kinds[1], kinds[2], lost);
+    printf("[%zu jumps: %u system calls, %u exceptions, %u kicked, %u calls, %u lost] ", text_size * SET_COUNT,
+           kinds[WORLD_EXIT_SYSCALL], kinds[WORLD_EXIT_EXCEPTION], kinds[WORLD_EXIT_KICKED], kinds[WORLD_EXIT_CALL],
+           lost);
     CHECK(kinds[WORLD_EXIT_SYSCALL] > 100 && kinds[WORLD_EXIT_EXCEPTION] > 1000);
     witness_end(&witness, &guest);
     guest_close(&guest);
@@ -225,11 +226,15 @@ static void jump_everywhere(enum world_wait wait)
 
 static void test_jumps_spin(void)
 {
-    jump_everywhere(WORLD_WAIT_SPIN);
+    jump_everywhere((struct world_options){.wait = WORLD_WAIT_SPIN});
 }
 static void test_jumps_sleep(void)
 {
-    jump_everywhere(WORLD_WAIT_SLEEP);
+    jump_everywhere((struct world_options){.wait = WORLD_WAIT_SLEEP});
+}
+static void test_jumps_calls(void)
+{
+    jump_everywhere((struct world_options){.calls = true, .yield = true, .together = true});
 }
 
 /* ---- system calls ---- */
@@ -685,6 +690,7 @@ static void test_stack_in_hole(void)
 static const struct vltest tests[] = {
     {"jumps to every byte of the text, with crafted registers (spinning)", test_jumps_spin},
     {"jumps to every byte of the text, with crafted registers (sleeping)", test_jumps_sleep},
+    {"jumps to every byte of the text, with crafted registers (it may leave by itself)", test_jumps_calls},
     {"every system call through every gate is an exit", test_every_system_call},
     {"SYSENTER and vsyscalls have no effect", test_odd_gates},
     {"far jumps to all selectors lead nowhere", test_far_jumps},

@@ -49,14 +49,14 @@ static uint64_t delay_ns(const char *thread)
     return sscanf(text, "%*u %" SCNu64, &delay) == 1 ? delay : 0;
 }
 
-/* A VMM that shares its core with other spaces of its own waits for those, which tells nothing about strangers. */
+/* A VMM that shares its core with other spaces of its own (options.together) waits for those, too: that counts half. */
 static uint64_t delays(const struct world_space *space)
 {
-    uint64_t vmm = space->pool->options.together ? 0 : delay_ns("/proc/thread-self/schedstat");
+    uint64_t vmm = delay_ns("/proc/thread-self/schedstat");
     char guest[64];
 
     snprintf(guest, sizeof guest, "/proc/%d/task/%d/schedstat", (int)space->pid, (int)space->guest_tid);
-    return vmm + delay_ns(guest);
+    return (space->pool->options.together ? vmm / 2 : vmm) + delay_ns(guest);
 }
 
 static void go_over(struct world_pool *pool, bool crowded)

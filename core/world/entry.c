@@ -7,29 +7,29 @@
  * the control and report pages (layout.h), for guest code can jump to any byte of this text with any registers, and a
  * kick can arrive at any instruction. Labels in their order:
  *
- *   world_start     from execve: maps the control pages, carries out the mapper's start list, and starts a second
- * thread run_list        carries out a list of system calls from a read-only page, registers only; goes on at R15
- *   mapper_done     the mapping thread: says that a list is done, waits for the next, runs it
- *   world_handler   the guest thread, on any signal: the kernel has put the guest's registers on the signal stack
- *   publish         ... where the VMM reads them, once R_TURN says so
- *   wait            waits for the VMM to name the next entry, spinning first (and answering roll calls), then in
- * FUTEX_WAIT world_enter     loads all registers from the control page, where only the VMM writes, and IRETQs to the
- * guest
- *   world_yield     guest code that waits for another process gives its core away here (options.yield), and goes on at
- * R15: it counts as guest code, also when a kick arrives in it
+ *   world_start    from execve: maps the control pages, carries out the mapper's start list, starts a second thread
+ *   run_list       carries out a list of system calls from a read-only page, registers only; goes on at R15
+ *   mapper_done    the mapping thread: says that a list is done, waits for the next, runs it
+ *   world_handler  the guest thread, on any signal: the kernel has put the guest's registers on the signal stack
+ *   publish        ... where the VMM reads them, once R_TURN says so
+ *   wait           waits for the VMM to name the next entry, spinning first (and answering roll calls), then in
+ * FUTEX_WAIT world_enter    loads all registers from the control page, where only the VMM writes, and goes to the guest
+ *   world_yield    guest code that waits for another process gives its core away (options.yield), and goes on at R15: it
+ * counts as guest code, also when a kick arrives in it
+ *   world_call     guest code that knows of it leaves by itself: registers into the report page, then as after a signal
  *
  * Two properties carry the isolation; change nothing here without checking them.
  *  1. A system call of the guest thread is let through at few places only, told by their address (filter.c):
  * FUTEX_WAIT, FUTEX_WAKE, a write to an eventfd and, on CPUs without WRFSBASE, two arch_prctl. No arguments of theirs
- * can do harm. The code behind each leads, whatever the registers hold, to `wait`. (And sched_yield, which has no
- * arguments, and goes on with guest code.)
+ * can do harm. The code behind each leads, whatever the registers hold, to `wait`. (world_call makes none; sched_yield
+ * has no arguments, and goes on with guest code.)
  *  2. `wait` is left only when C_RUN isn't 0, a word that the VMM alone can write. So a thread that, while C_RUN was 0,
  *     the VMM has found sleeping in that FUTEX_WAIT, or has got an answer from by that write, runs no guest code before
  *     the VMM says so. (handover.c) No way leads from there to world_yield.
  *
  * Why no rt_sigreturn: IRETQ restores RIP, RSP and RFLAGS at once in ring 3 as well, XRSTOR the rest; that is faster,
  * and no forged frame can change this thread's signal mask. Kicks arriving inside this text are therefore handled as
- * restarts (`kicked`).
+ * restarts (`kicked`); those inside world_call as exits whose registers are partly in the frame (exits.c).
  *
  * Read next: handover.c, the other side of this conversation.
  */
@@ -177,8 +177,10 @@ __asm__(
     L("je kicked")
     "publish_frame:\n\t"
     L("mov %rsp, " REPORT(R_FRAME))
-    L("testl $" TEXT(FEATURE_FSGSBASE) ", " CONTROL(C_FEATURES))
-    L("jz publish")
+    L("mov " CONTROL(C_FEATURES) ", %eax")
+    L("and $" TEXT(FEATURE_FSGSBASE) "|" TEXT(FEATURE_GENERAL) ", %eax")
+    L("cmp $" TEXT(FEATURE_FSGSBASE) ", %eax")
+    L("jne publish")
     L("rdfsbase %rax")
     L("mov %rax, " REPORT(R_FS_BASE))
     L("rdgsbase %rax")
@@ -286,6 +288,8 @@ __asm__(
     /* ---- enter guest code; EAX is the entry's number ---- */
     "world_enter:\n\t"
     L("mov %eax, " REPORT(R_ENTERED))
+    L("testl $" TEXT(FEATURE_GENERAL) ", " CONTROL(C_FEATURES))
+    L("jnz enter_general")
     L("mov %ds, %ecx")                       /* 64-bit code can load selectors too; ours are 0 */
     L("mov %es, %edx")
     L("or %edx, %ecx")
@@ -319,10 +323,7 @@ __asm__(
     L("syscall")
     "world_prctl_gs:\n\t"
     "3:\n\t"
-    L("mov " CONTROL(C_FEATURES) ", %eax")
-    L("test $" TEXT(FEATURE_GENERAL) ", %eax")
-    L("jnz 5f")
-    L("test $" TEXT(FEATURE_XSAVE) ", %eax")
+    L("testl $" TEXT(FEATURE_XSAVE) ", " CONTROL(C_FEATURES))
     L("jz 4f")
     L("mov $-1, %eax")                       /* all components: those that the image lacks are initialised (SDM 1, 13.8) */
     L("mov $-1, %edx")
@@ -350,6 +351,28 @@ __asm__(
     L("mov " CONTROL(C_GPR + 120) ", %r15")
     L("lea " CONTROL(C_IRET) ", %rsp")
     L("iretq")
+    "enter_general:\n\t"
+    L("testb $1, " CONTROL(C_IRET + 17))      /* RFLAGS.TF must not act before the guest's first instruction */
+    L("jnz 5b")
+    L("lea " CONTROL(C_IRET + 16) ", %rsp")
+    L("popfq")
+    L("mov " CONTROL(C_GPR + 0) ", %rax")
+    L("mov " CONTROL(C_GPR + 8) ", %rcx")
+    L("mov " CONTROL(C_GPR + 16) ", %rdx")
+    L("mov " CONTROL(C_GPR + 24) ", %rbx")
+    L("mov " CONTROL(C_GPR + 40) ", %rbp")
+    L("mov " CONTROL(C_GPR + 48) ", %rsi")
+    L("mov " CONTROL(C_GPR + 56) ", %rdi")
+    L("mov " CONTROL(C_GPR + 64) ", %r8")
+    L("mov " CONTROL(C_GPR + 72) ", %r9")
+    L("mov " CONTROL(C_GPR + 80) ", %r10")
+    L("mov " CONTROL(C_GPR + 88) ", %r11")
+    L("mov " CONTROL(C_GPR + 96) ", %r12")
+    L("mov " CONTROL(C_GPR + 104) ", %r13")
+    L("mov " CONTROL(C_GPR + 112) ", %r14")
+    L("mov " CONTROL(C_GPR + 120) ", %r15")
+    L("mov " CONTROL(C_IRET + 24) ", %rsp")
+    L("jmp *" CONTROL(C_IRET))               /* IRETQ would do the same, and take longer */
 
     "world_yield:\n\t"
     L("mov $24, %eax")                       /* sched_yield */

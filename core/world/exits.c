@@ -75,20 +75,28 @@ static void enter_fpu(struct world_space *space, const struct world_regs *regs)
     enter_extended(space, regs);
 }
 
+/* Writes what differs: a cache line that stays as it is needn't move to the other core. */
+static void update(uint64_t *to, const uint64_t *from, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (to[i] != from[i])
+            to[i] = from[i];
+    }
+}
+
 void exits_enter(struct world_space *space, const struct world_regs *regs)
 {
     struct world_control *control = space->control;
+    const uint64_t iret[] = {regs->rip, USER_CS, (regs->rflags & FLAGS_CARRIED) | FLAG_ONE | FLAG_IF, regs->gpr[RSP],
+                             USER_SS};
 
-    memcpy(control->gpr, regs->gpr, sizeof control->gpr);
-    control->iret[0] = regs->rip;
-    control->iret[1] = USER_CS;
-    control->iret[2] = (regs->rflags & FLAGS_CARRIED) | FLAG_ONE | FLAG_IF;
-    control->iret[3] = regs->gpr[RSP];
-    control->iret[4] = USER_SS;
-    control->fs_base = regs->fs_base;
-    control->gs_base = regs->gs_base;
-    if (!space->general)
-        enter_fpu(space, regs);
+    update(control->gpr, regs->gpr, GPR_COUNT);
+    update(control->iret, iret, ARRAY_SIZE(iret));
+    if (space->general)
+        return;
+    update(&control->fs_base, &regs->fs_base, 1);
+    update(&control->gs_base, &regs->gs_base, 1);
+    enter_fpu(space, regs);
 }
 
 /* Copies `size` bytes that the process says are at `address` on its signal stack; false if they can't be. */
@@ -278,7 +286,7 @@ int exits_decode(struct world_space *space, struct world_regs *regs, struct worl
     if (!at)
         return 0;
     exit->entered = true;
-    if (pool->costs.fsgsbase) {
+    if (pool->costs.fsgsbase && !space->general) {
         if (!canonical(fs_base) || !canonical(gs_base))
             return space_lost(space, why, "the bases of FS and GS were forged");
         regs->fs_base = fs_base;

@@ -61,7 +61,7 @@ static void store(uint32_t *word, uint32_t value)
 /* Spinning that went well earns the full patience; failures halve it, and then it is tried only now and then. */
 static void patience_learn(struct patience *patience, bool well)
 {
-    if (well) {
+    if (well || patience->fixed) {
         patience->now = patience->max;
         patience->failures = 0;
         return;

@@ -60,7 +60,7 @@
 
 #define FEATURE_FSGSBASE 1 /* RDFSBASE and its kin may be used */
 #define FEATURE_XSAVE    2 /* XRSTOR may be used */
-#define FEATURE_GENERAL  4 /* code in this space has general registers only: x87, SSE and the rest stay as they are */
+#define FEATURE_GENERAL  4 /* only general registers, RIP and RFLAGS are loaded; all else stays as it is */
 
 /* struct world_report */
 #define R_TURN        0   /* number of the last entry that the guest thread came back from */
@@ -71,19 +71,19 @@
                              where no frame can be: guest code has left by itself, and its registers are at R_GPR */
 #define R_FS_BASE     24
 #define R_GS_BASE     32
-#define R_START_ERROR 40  /* as R_MAP_ERROR and R_MAP_LEFT, for the guest thread's start list */
-#define R_START_LEFT  44
+#define R_RFLAGS      40  /* of a guest that has left by itself: pushed there, */
+#define R_STACK_END   48
 #define R_GUEST_TID   48  /* thread number of the guest thread, read by the VMM before guest code runs */
 #define R_ANSWERED    52  /* the last roll call that the guest thread has answered */
+#define R_RIP         56  /* and where it goes on. All that is looked at in one cache line */
 #define R_MAP_DONE    64  /* number of the last command list carried out */
 #define R_MAP_ERROR   68  /* errno of the command that failed, 0 if none did */
 #define R_MAP_LEFT    72  /* commands not carried out, the failed one among them */
 #define R_MAP_SLEEPS  76
+#define R_START_ERROR 80  /* as R_MAP_ERROR and R_MAP_LEFT, for the guest thread's start list */
+#define R_START_LEFT  84
 #define R_GPR         128 /* of a guest that has left by itself, as at C_GPR, RSP too */
-#define R_RIP         256
-#define R_RFLAGS      264 /* pushed there: */
-#define R_STACK_END   272
-#define R_XSAVE       320 /* XSAVE area, unless FEATURE_GENERAL */
+#define R_XSAVE       256 /* XSAVE area, unless FEATURE_GENERAL */
 
 /* One command: a system call. */
 #define COMMAND_SIZE  64
@@ -121,13 +121,12 @@ struct world_control {
 
 struct world_report {
     uint32_t turn, entered, sleeps, kicks;
-    uint64_t frame, fs_base, gs_base;
-    uint32_t start_error, start_left;
-    uint32_t guest_tid, answered, pad[2];
+    uint64_t frame, fs_base, gs_base, rflags;
+    uint32_t guest_tid, answered;
+    uint64_t rip;
     uint32_t map_done, map_error, map_left, map_sleeps;
-    uint32_t pad2[12];
-    uint64_t gpr[16], rip, rflags;
-    uint64_t pad3[6];
+    uint32_t start_error, start_left, pad[10];
+    uint64_t gpr[16];
     uint8_t xsave[2688];
 };
 
@@ -155,7 +154,7 @@ SAME_OFFSET(world_report, map_done, R_MAP_DONE);
 SAME_OFFSET(world_report, map_sleeps, R_MAP_SLEEPS);
 SAME_OFFSET(world_report, gpr, R_GPR);
 SAME_OFFSET(world_report, rip, R_RIP);
-SAME_OFFSET(world_report, rflags, R_STACK_END - 8);
+SAME_OFFSET(world_report, rflags, R_RFLAGS);
 SAME_OFFSET(world_report, xsave, R_XSAVE);
 _Static_assert(R_XSAVE % 64 == 0, "XSAVE's alignment");
 _Static_assert(sizeof(struct world_command) == COMMAND_SIZE, "COMMAND_SIZE");

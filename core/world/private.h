@@ -5,6 +5,7 @@
 #ifndef VIRTLAB_WORLD_PRIVATE_H
 #define VIRTLAB_WORLD_PRIVATE_H
 
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/types.h>
 
@@ -45,6 +46,7 @@ struct world_space {
 struct patience {
     uint32_t max, now; /* in units of the spinner: TSC ticks here, turns of the loop in entry.c; 0: never spin */
     unsigned failures; /* in a row */
+    bool fixed;        /* whatever happens: one who is sure to be answered, though not always soon (options.together) */
 };
 
 /* Are more threads about than cores? What was seen at the last look (crowd.c); times in ns. */
@@ -72,6 +74,9 @@ struct world_pool {
     struct crowd crowd;
     uint32_t map_spin; /* the mapping thread's with the VMM: 0 but for a measurement */
     bool measuring;    /* costs.c wants the mapping thread on another core */
+
+    bool held;         /* the VMM's thread is held on its core (place.c), */
+    cpu_set_t allowed; /* until then it could use these */
 
     struct world_space *current; /* the last one that was run: the only one that may not be stopped */
     struct world_space *spaces[WORLD_SPACES_MAX];
@@ -110,8 +115,9 @@ int handover_commands(struct world_space *space, struct reason *why); /* the que
 int handover_started(struct world_space *space, struct reason *why);  /* a new process: wait for its two threads */
 void handover_kick(struct world_space *space);
 
-/* place.c: puts the process' threads on the right cores, if the VMM has moved. */
+/* place.c: puts the process' threads on the right cores, if the VMM has moved; holds the VMM's own, or no longer. */
 void place_threads(struct world_space *space);
+void place_vmm(struct world_pool *pool, bool hold);
 
 /* crowd.c: called at each entry: is spinning still the right thing? */
 void crowd_look(struct world_space *space);

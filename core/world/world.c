@@ -134,6 +134,7 @@ void world_destroy(struct world_pool *pool)
 {
     if (!pool)
         return;
+    place_vmm(pool, false);
     for (unsigned i = 0; i < WORLD_SPACES_MAX; i++) {
         if (pool->spaces[i])
             space_destroy(pool->spaces[i]);
@@ -163,9 +164,7 @@ static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64
     if (!space)
         return NULL;
     space->key = key;
-    if (space->near)
-        space->cpu = -1;
-    space->near = space->general = false;
+    space->general = false;
     space->control->features &= ~(uint32_t)FEATURE_GENERAL;
     space->companion = 0;
     space->in_use = true;

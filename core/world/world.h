@@ -54,7 +54,11 @@ struct world_options {
     uint64_t hole;       /* where the hole is, a multiple of 64 KiB in the lower half; 0: WORLD_HOLE */
     unsigned max_spaces; /* up to WORLD_SPACES_MAX; 0: 16 */
     enum world_wait wait;
-    bool together;    /* spaces may run beside each other. Then mappings must never be left out of date */
+    /*
+     * Spaces may run beside each other: then mappings must never be left out of date. The thread that uses the pool is
+     * held on one core meanwhile.
+     */
+    bool together;
     bool calls;       /* guest code may leave by world_call_at; else there is nothing at that place */
     bool trap_tsc;    /* RDTSC and RDTSCP in guest code are #GP exits */
     bool trap_cpuid;  /* CPUID too, where the CPU can (world_costs tells) */
@@ -152,9 +156,9 @@ void world_space_join(struct world_space *space, int pid);
 /* The address space is no more: empties the space and keeps its process for another key. Doesn't call forget. */
 void world_space_drop(struct world_space *space);
 /*
- * Code in this space has general registers only, as a kernel's: x87, SSE and AVX registers are neither loaded at
- * entries nor saved at exits. They hold what the space's code has left there, or are reset, at any time. Saves some 100
- * ns.
+ * Code in this space has general registers only, as a kernel's: bases of FS and GS, x87, SSE and AVX registers are
+ * neither loaded at entries nor saved at exits. They hold what the space's code has left there, or are reset, at any
+ * time. Saves some 100 ns.
  */
 void world_space_general(struct world_space *space);
 /*
