@@ -245,8 +245,10 @@ uint64_t world_call_at(const struct world_pool *pool)
 
 void world_space_join(struct world_space *space, int pid)
 {
-    if (space->companion != pid)
-        space->cpu = -1;
+    if (space->companion != pid) {
+        space->cpu = -1;              /* place both */
+        space->pool->crowd.since = 0; /* its time counts from now on */
+    }
     space->companion = pid;
 }
 
