@@ -365,6 +365,28 @@ static void test_the_end_waits(void)
     unlink(f.image);
 }
 
+/* What an image has lost reads as zeros, from the domain that found it longer. */
+static void test_image_shrinks(void)
+{
+    struct para_block_request read = {.operation = PARA_BLOCK_READ, .count = 8};
+    struct front f;
+
+    front_start(&f);
+    read.grant = (uint32_t)f.grant[0];
+    for (unsigned i = 0; i < 3; i++) {
+        vltest_row("read %u", i);
+        read.sector = i == 0 ? 8 : SECTORS - 8;
+        memset(page(&f, 0), 0x5a, PAGE_SIZE);
+        ask(&f, read);
+        CHECK_EQ_U64(call_event(&f, PARA_EVENT_SEND), 0);
+        CHECK_EQ_U64(answer(&f).status, 0);
+        CHECK(page(&f, 0)[0] == 0 && page(&f, 0)[PAGE_SIZE - 1] == 0);
+        CHECK_FATAL(ftruncate(f.fd, SECTORS * 512 / 2) == 0);
+    }
+    CHECK_EQ_U64(block_backend(f.rig.engine)->restarts, 0);
+    front_end(&f);
+}
+
 static void test_a_list_is_one_notification(void)
 {
     struct front f;
@@ -464,6 +486,7 @@ static const struct vltest tests[] = {
     {"while requests keep coming, the domain looks by itself", test_looks_by_itself},
     {"a notification can wait for the end", test_synchronous},
     {"what was asked for before the end is done", test_the_end_waits},
+    {"what an image has lost reads as zeros", test_image_shrinks},
     {"a list of requests is one notification", test_a_list_is_one_notification},
     {"a driver domain killed while it writes loses nothing acknowledged", test_killed_while_it_writes},
 };
