@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * domain.c - the driver domain at work: Domain 0's role, for one disk. A process of its own (backend.c makes it) which
- * has the image's descriptor and the granted pages, and uses system calls only.
+ * has the image and the granted pages; being forked, it makes system calls and uses nothing of the VMM's.
  *
  * It looks at the guest's ring by itself, and checks all that it says: indices first, then each request once it has
- * been copied. Data goes between image and granted page, without a copy in between. Requests are done in their order,
- * one after the other; `arena->served` is the point at which one is done (backend.h).
+ * been copied. Data goes between image and granted page without a copy in between; the image is mapped, so a read is no
+ * system call. Requests are done in their order, one after the other; `arena->served` is the point at which one is done
+ * (backend.h).
  *
  * To look or to be told. Being woken takes the guest a hypercall. So the domain stays awake for a while after a request
  * and looks whether there is another; on the core of the guest's kernel, which it gives away after each look. While the
