@@ -108,11 +108,26 @@ bool gate_fault(struct engine *e, uint64_t address)
     return true;
 }
 
+/* All user spaces see the same two pages: what one has left there is no business of the next one's. */
+static void change_owner(struct engine *e)
+{
+    struct gate_page *in = e->gate_in;
+
+    if (in->cr3 == e->cr3)
+        return;
+    in->cr3 = e->cr3;
+    in->rip = in->flags = 0;
+    memset(in->gpr, 0, sizeof in->gpr);
+    memset(e->gate_out, 0, G_STACK);
+}
+
 void peer_listen(struct engine *e)
 {
     struct gate_page *in = e->gate_in;
     struct world_space *space;
 
+    if (!e->listening)
+        change_owner(e);
     e->user_since = __rdtsc();
     if (e->listening || e->kernel_near || !world_spins(e->pool) || !e->handler[PARA_TRAP_SYSCALL])
         return;
@@ -122,7 +137,6 @@ void peer_listen(struct engine *e)
     world_space_general(space);
     world_space_near(space, false);
     words_of(e)->handler = e->handler[PARA_TRAP_SYSCALL];
-    in->cr3 = e->cr3;
     in->fs_base = e->user.fs_base;
     in->gs_base = e->user.gs_base;
     e->shared->fs_base = e->user.fs_base;
