@@ -10,11 +10,12 @@
  * This is guest code as far as the host is concerned: it runs with the guest's rights, no more, and who jumps into the
  * middle of it gets what he deserves. peer.c reads from RIP how far a thread has come when it is fetched out of it.
  *
- *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: an exit.
+ *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Gate closed, or out of patience: an exit
  *           gate_plain  nobody waits on the other side: an exit, which the hypervisor takes for the call itself
- *   kernel: gate_call   what the hypercall stubs lead to: an exit
+ *   kernel: gate_call   what the hypercall stubs lead to: closes the gate, so that the hypervisor is woken, and leaves
  *           gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
- *           gate_wait   waits for the next call, and enters the kernel with it; out of patience: PARA_CALL_PEER
+ *           gate_wait   waits for the next call, and enters the kernel with it; closed, or out of patience:
+ * PARA_CALL_PEER
  *
  * Exits are jumps to world_call (core/world/entry.c): no signal.
  * Next: peer.c.

@@ -154,12 +154,24 @@ static void remove_space(struct world_pool *pool, unsigned slot)
     pool->spaces[slot] = NULL;
 }
 
+/* What the last owner's exits have left in the hole is no business of the next one's. */
+static void forget_registers(struct world_space *space)
+{
+    struct world_report *report = (struct world_report *)(space->shared + FILE_REPORT);
+
+    report->fs_base = report->gs_base = report->rflags = report->rip = 0;
+    memset(report->gpr, 0, PAGE_SIZE - offsetof(struct world_report, gpr));
+    memset(space->shared + FILE_STACK, 0, STACK_SIZE);
+}
+
 /* Gives space `slot` to `key`; its process may have to be made first. */
 static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64_t key, struct reason *why)
 {
     struct world_space *space = pool->spaces[slot];
 
-    if (!space)
+    if (space)
+        forget_registers(space);
+    else
         space = pool->spaces[slot] = space_create(pool, why);
     if (!space)
         return NULL;

@@ -87,6 +87,17 @@ class SeveralSuites(unittest.TestCase):
         self.assertIn("90.0 $\\mu$s", self.run_.text("table.tex"))
 
 
+class RoundTrip(unittest.TestCase):
+    def test_a_hypercall_stands_beside_the_bare_hand_over(self):
+        run = tables_of("roundtrip")
+        hypercall, getpid = run.csv("roundtrip.csv")
+        record = next(m for m in stored("roundtrip") if m["engine"] == "para/direct")
+        us = record["run_counters"]["handover_ns"] / 1000
+        self.assertIn(f"{us:.3f} us", hypercall["para/direct note"])
+        self.assertEqual(getpid["para/direct note"], "")
+        self.assertEqual(run.text("roundtrip.md").count("bare hand-over"), 1)
+
+
 class Nano(unittest.TestCase):
     def setUp(self):
         self.page = tables_of("suites").text("nano.md")
