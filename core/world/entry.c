@@ -14,8 +14,8 @@
  *   publish        ... where the VMM reads them, once R_TURN says so
  *   wait           waits for the VMM to name the next entry, spinning first (and answering roll calls), then in
  * FUTEX_WAIT world_enter    loads all registers from the control page, where only the VMM writes, and goes to the guest
- *   world_yield    guest code that waits for another process gives its core away (options.yield), and goes on at R15: it
- * counts as guest code, also when a kick arrives in it
+ *   world_yield    guest code that waits for another process gives its core away here (options.yield), and goes on
+ * at R15: it counts as guest code, also when a kick arrives in it
  *   world_call     guest code that knows of it leaves by itself: registers into the report page, then as after a signal
  *
  * Two properties carry the isolation; change nothing here without checking them.
