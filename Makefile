@@ -14,7 +14,7 @@ variant := $(if $(SAN),san)$(findstring clang,$(notdir $(CC)))
 BUILD   := build$(if $(variant),/$(variant))
 GUEST   := $(CURDIR)/build/guest
 OUT     ?= build/results
-SUITES  ?= kernel,nano,roundtrip,crossover,translation,lecture# the long one last: when time is up, peers are left out
+SUITES  ?= kernel,nano,roundtrip,batching,crossover,translation,lecture# the long one last: when time is up, peers are left out
 
 CPPFLAGS += -D_GNU_SOURCE -Iinclude -Icore -Itests
 CFLAGS   ?= -O2 -g

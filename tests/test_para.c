@@ -10,6 +10,7 @@
 
 #include "para/gate.h"
 #include "para_rig.h"
+#include "world/layout.h"
 
 #define P 1
 #define W 2
@@ -350,7 +351,10 @@ static void test_user_code(void)
     }
 }
 
-/* User code at any byte of the gate, after writing nonsense where it may: an exit, an exception, a call; no more. */
+/*
+ * User code at any byte of the gate and of the world's way out, after writing nonsense where it may: an exit, an
+ * exception, a call; no more.
+ */
 static struct engine *looping;
 
 static void kick_it(int signal)
@@ -370,7 +374,7 @@ static void test_gate(void)
         0x48, 0xb8,                /* mov $..., %rax */
     };
     const struct itimerval often = {.it_interval.tv_usec = 100000, .it_value.tv_usec = 100000};
-    size_t size = (size_t)(gate_user_end - gate_user);
+    size_t gate = (size_t)(gate_user_end - gate_user), size = gate + (size_t)(world_call_end - world_call);
 
     signal(SIGALRM, kick_it);
     setitimer(ITIMER_REAL, &often, NULL);
@@ -380,8 +384,10 @@ static void test_gate(void)
         uint8_t *code;
         uint64_t target = GATE_VA + at;
 
-        vltest_row("gate + %zu", at);
         rig_start(&rig);
+        if (at >= gate)
+            target = world_call_at(rig.engine->pool) + at - gate;
+        vltest_row("0x%llx", (unsigned long long)target);
         code = rig.ram.base + PA(F_USER);
         memcpy(code, nonsense, sizeof nonsense);
         memcpy(code + sizeof nonsense, &target, sizeof target);

@@ -218,12 +218,40 @@ static void test_beside(void)
     guest_close(&guest);
 }
 
+static bool holds(const struct guest *guest, uint64_t secret)
+{
+    for (size_t at = 0; at + sizeof secret <= FILE_SIZE; at += sizeof secret) {
+        if (at >= FILE_REPORT && !memcmp(guest->space->shared + at, &secret, sizeof secret))
+            return true;
+    }
+    return false;
+}
+
+/* A process that is given to another key shows nothing of the registers of its last owner's code. */
+static void test_nothing_left(void)
+{
+    const uint64_t secret = UINT64_C(0x5ec4e7005ec4e700);
+    struct guest guest;
+
+    CHECK_FATAL(guest_open(&guest, (struct world_options){.calls = true, .max_spaces = 1}));
+    for (uint64_t key = 2; key < 6; key++) {
+        load_jump(&guest, key % 2 ? world_call_at(guest.pool) : 0x300000); /* a fault: by a signal frame */
+        guest.regs.gpr[RBX] = secret;
+        CHECK_FATAL(!guest_go(&guest));
+        CHECK(holds(&guest, secret));
+        CHECK_FATAL(guest_enter_space(&guest, key));
+        CHECK(!holds(&guest, secret));
+    }
+    guest_close(&guest);
+}
+
 static const struct vltest tests[] = {
     {"leaving by world_call loses no register", test_registers},
     {"... is not there for pools that don't want it", test_not_offered},
     {"... is exact under a rain of kicks", test_kicks},
     {"... is finished when a signal comes inside", test_signal_inside},
     {"... forged, harms nobody else", test_forged},
+    {"a process that changes hands shows nothing of its last owner", test_nothing_left},
     {"two spaces run beside each other", test_beside},
 };
 

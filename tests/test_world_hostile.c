@@ -226,7 +226,7 @@ static void jump_everywhere(struct world_options options)
 
 static void test_jumps_spin(void)
 {
-    jump_everywhere((struct world_options){.wait = WORLD_WAIT_SPIN, .yield = true});
+    jump_everywhere((struct world_options){.wait = WORLD_WAIT_SPIN});
 }
 static void test_jumps_sleep(void)
 {
@@ -234,7 +234,7 @@ static void test_jumps_sleep(void)
 }
 static void test_jumps_calls(void)
 {
-    jump_everywhere((struct world_options){.calls = true, .together = true, .yield = true});
+    jump_everywhere((struct world_options){.calls = true, .yield = true, .together = true});
 }
 
 /* ---- system calls ---- */

@@ -112,7 +112,7 @@ static int64_t bind(struct engine *e, uint64_t reference)
     if (!e->host->drive)
         return -PARA_ENODEV;
     e->disk = calloc(1, sizeof *e->disk);
-    if (!e->disk || madvise(e->host->ram->base, e->host->ram->size, MADV_DONTFORK) ||
+    if (!e->disk || madvise(e->host->ram->base, e->host->ram->size + RAM_SPARE, MADV_DONTFORK) ||
         backend_open(&e->disk->backend, e->host->drive, e->host->drive_readonly, &unused)) {
         free(e->disk);
         e->disk = NULL;

@@ -5,7 +5,7 @@
  *
  * The guest's kernel runs in one world space (core/world/world.h), the kernel's space, where all RAM is mapped in the
  * window; user code in one space for each address space. Whoever wants across leaves its own space by an exit, the
- * hypervisor looks at what it wants, and enters the other space:
+ * hypervisor looks at what it wants, and enters the other space; or both are entered, and hand over by themselves:
  *
  *   engine.c   the contract with the machine, birth and death
  *   run.c      the loop: enter a space, look why it was left
@@ -157,17 +157,16 @@ struct backend *block_backend(struct engine *e); /* for tests: NULL without a di
 
 /* peer.c */
 void peer_create(struct engine *e); /* at the start of day */
-void peer_listen(
-    struct engine *e); /* user code is to run: the kernel's thread waits for its calls beside it, if that pays */
+/* User code is to run: the kernel's thread waits for its calls beside it, if that pays. */
+void peer_listen(struct engine *e);
 /*
  * User code has been left with `user`. The kernel's thread, if it was listening, is fetched back, and either side's
  * state is that of a CPU again. What is to be looked at: user code's exit, the kernel's own in *kernel, or none.
  */
 enum meeting { MEET_USER, MEET_KERNEL, MEET_DONE };
 enum meeting peer_meet(struct engine *e, const struct world_exit *user, struct world_exit *kernel);
-bool peer_answered(
-    struct engine *e,
-    const struct world_exit *exit); /* the kernel has returned to user mode by the gate, and nobody was there */
+/* The kernel has returned to user mode by the gate, and nobody was there. */
+bool peer_answered(struct engine *e, const struct world_exit *exit);
 bool gate_fault(struct engine *e, uint64_t address); /* the gate's pages are mapped on demand */
 
 /* patch.c */

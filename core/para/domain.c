@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * domain.c - the driver domain at work: Domain 0's role, for one disk. A process of its own (backend.c makes it) which
- * has the image's descriptor and the granted pages, and uses system calls only.
+ * has the image and the granted pages; being forked, it makes system calls and uses nothing of the VMM's.
  *
  * It looks at the guest's ring by itself, and checks all that it says: indices first, then each request once it has
- * been copied. Data goes between image and granted page, without a copy in between. Requests are done in their order,
- * one after the other; `arena->served` is the point at which one is done (backend.h).
+ * been copied. Data goes between image and granted page without a copy in between; the image is mapped, so a read is no
+ * system call. Requests are done in their order, one after the other; `arena->served` is the point at which one is done
+ * (backend.h).
  *
  * To look or to be told. Being woken takes the guest a hypercall. So the domain stays awake for a while after a request
  * and looks whether there is another; on the core of the guest's kernel, which it gives away after each look. While the
@@ -19,6 +20,8 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -31,6 +34,7 @@ struct domain {
     const struct backend *backend;
     struct arena *arena;
     struct para_block_ring *ring;
+    const uint8_t *image; /* mapped for reading; NULL: can't be */
     struct {
         uint8_t *at; /* NULL: not granted */
         bool read_only;
@@ -83,16 +87,41 @@ static int transfer(int fd, bool read, uint8_t *data, uint32_t size, off_t at)
     return 0;
 }
 
+static sigjmp_buf no_page; /* a signal handler's way back */
+
+static void on_bus_error(int signal)
+{
+    (void)signal;
+    siglongjmp(no_page, 1);
+}
+
+/*
+ * The image is mapped as well: a read of what the host has in its page cache is a copy, and no system call. False when
+ * a page can't be had (an I/O error, an image that has become shorter): pread knows what to do then.
+ */
+static bool copy_mapped(const struct domain *domain, uint8_t *to, uint64_t from, uint32_t size)
+{
+    if (!domain->image || sigsetjmp(no_page, 0))
+        return false;
+    memcpy(to, domain->image + from, size);
+    return true;
+}
+
 static int carry_out(const struct domain *domain, const struct para_block_request *request)
 {
     int err = check(domain, request), fd = domain->backend->image_fd;
+    bool read = request->operation == PARA_BLOCK_READ;
+    uint64_t at = request->sector * 512;
+    uint8_t *data;
 
     if (err)
         return err;
     if (request->operation == PARA_BLOCK_FLUSH)
         return fdatasync(fd) ? -PARA_EIO : 0;
-    return transfer(fd, request->operation == PARA_BLOCK_READ, domain->page[request->grant].at + request->first * 512,
-                    request->count * 512u, (off_t)request->sector * 512);
+    data = domain->page[request->grant].at + request->first * 512;
+    if (read && copy_mapped(domain, data, at, request->count * 512u))
+        return 0;
+    return transfer(fd, read, data, request->count * 512u, (off_t)at);
 }
 
 /* ---- the ring ---- */
@@ -142,14 +171,15 @@ static _Noreturn void work(struct domain *domain)
     __atomic_store_n(&domain->ring->domain_sleeps, 0, __ATOMIC_SEQ_CST);
     atomic_store(&domain->arena->domain_sleeps, 0);
     for (;;) {
-        if (waiting(domain)) {
-            while (waiting(domain))
-                serve(domain);
-            if (atomic_load(&domain->arena->vmm_sleeps))
-                backend_futex_wake(&domain->arena->served);
+        bool served = false;
+
+        for (; waiting(domain); served = true)
+            serve(domain);
+        if (served && atomic_load(&domain->arena->vmm_sleeps))
+            backend_futex_wake(&domain->arena->served);
+        if (served)
             last = now_ns();
-        }
-        if (now_ns() - last < AWAKE_NS)
+        if (served || now_ns() - last < AWAKE_NS)
             sched_yield();
         else
             fall_asleep(domain);
@@ -167,6 +197,19 @@ static void *map(int ram_fd, uint32_t frame, int rights)
     return at;
 }
 
+static void map_image(struct domain *domain)
+{
+    const struct sigaction action = {.sa_handler = on_bus_error, .sa_flags = SA_NODEFER};
+    const struct backend *backend = domain->backend;
+    sigset_t bus;
+    void *at = mmap(NULL, backend->sectors * 512, PROT_READ, MAP_SHARED, backend->image_fd, 0);
+
+    sigemptyset(&bus);
+    sigaddset(&bus, SIGBUS);
+    if (at != MAP_FAILED && !sigaction(SIGBUS, &action, NULL) && !sigprocmask(SIG_UNBLOCK, &bus, NULL))
+        domain->image = at;
+}
+
 /* Maps what is granted, and closes the way to all else. */
 _Noreturn void domain_live(const struct backend *backend)
 {
@@ -182,6 +225,7 @@ _Noreturn void domain_live(const struct backend *backend)
         domain.page[i].at = map(backend->ram_fd, grant->frame, grant->read_only ? PROT_READ : PROT_READ | PROT_WRITE);
         domain.page[i].read_only = grant->read_only;
     }
+    map_image(&domain);
     for (int fd = 3; fd < 4096; fd++) {
         if (fd != backend->image_fd)
             close(fd);

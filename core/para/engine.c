@@ -55,6 +55,8 @@ static struct engine *create(const struct engine_host *host, struct reason *why)
         destroy(e);
         return NULL;
     }
+    host->stats->counter[COUNTER_HANDOVER_NS] =
+        world_costs(e->pool)->handover_spin; /* what a hypercall is held against */
     return e;
 }
 
@@ -201,8 +203,8 @@ const struct engine_ops para_direct = {
     .capabilities = ENGINE_PARAVIRTUAL | ENGINE_CORES,
     .counters = COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(TRUE_FAULTS) |
                 COUNTER_BIT(PT_WRITES) | COUNTER_BIT(HYPERCALLS) | COUNTER_BIT(HYPERCALL_ENTRIES) |
-                COUNTER_BIT(DISK_REQUESTS) | COUNTER_BIT(DISK_NOTIFICATIONS) | COUNTER_BIT(INTERRUPTS) |
-                COUNTER_BIT(EXCEPTIONS),
+                COUNTER_BIT(DISK_REQUESTS) | COUNTER_BIT(DISK_NOTIFICATIONS) | COUNTER_BIT(HANDOVER_NS) |
+                COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS),
     .probe = probe,
     .create = create,
     .destroy = destroy,

@@ -10,11 +10,12 @@
  * This is guest code as far as the host is concerned: it runs with the guest's rights, no more, and who jumps into the
  * middle of it gets what he deserves. peer.c reads from RIP how far a thread has come when it is fetched out of it.
  *
- *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Out of patience: an exit.
+ *   user:   gate_entry  RCX = where to go on. Saves, publishes, waits, loads. Gate closed, or out of patience: an exit
  *           gate_plain  nobody waits on the other side: an exit, which the hypervisor takes for the call itself
- *   kernel: gate_call   what the hypercall stubs lead to: an exit
+ *   kernel: gate_call   what the hypercall stubs lead to: closes the gate, so that the hypervisor is woken, and leaves
  *           gate_iret   the stub of PARA_CALL_IRET. Back to the waiting user thread, if it is the same as before
- *           gate_wait   waits for the next call, and enters the kernel with it; out of patience: PARA_CALL_PEER
+ *           gate_wait   waits for the next call, and enters the kernel with it; closed, or out of patience:
+ * PARA_CALL_PEER
  *
  * Exits are jumps to world_call (core/world/entry.c): no signal.
  * Next: peer.c.
@@ -26,7 +27,8 @@
 #define L(line)  line "\n\t"
 #define IN(at)   "gate_user+" TEXT(GATE_IN_AT) "+" TEXT(at) "(%rip)"
 #define OUT(at)  "gate_user+" TEXT(GATE_OUT_AT) "+" TEXT(at) "(%rip)"
-#define GPR(n)   G_GPR + 8 * n
+/* Stores what differs: a cache line that stays as it is needn't move to the other core. */
+#define PUT(reg, to) L("cmp " reg ", " to) L("je 5f") L("mov " reg ", " to) "5:\n\t"
 
 /* clang-format off */
 __asm__(
@@ -40,21 +42,21 @@ __asm__(
     "gate_entry:\n\t"
     L("cmpl $0, " IN(G_OPEN))
     L("je gate_plain")
-    L("mov %rax, " OUT(G_GPR+0))
+    PUT("%rax", OUT(G_GPR+0))
     L("mov %rcx, " OUT(G_RIP))
-    L("mov %rdx, " OUT(G_GPR+16))
-    L("mov %rbx, " OUT(G_GPR+24))
-    L("mov %rsp, " OUT(G_GPR+32))
-    L("mov %rbp, " OUT(G_GPR+40))
-    L("mov %rsi, " OUT(G_GPR+48))
-    L("mov %rdi, " OUT(G_GPR+56))
-    L("mov %r8, " OUT(G_GPR+64))
-    L("mov %r9, " OUT(G_GPR+72))
-    L("mov %r10, " OUT(G_GPR+80))
-    L("mov %r12, " OUT(G_GPR+96))
-    L("mov %r13, " OUT(G_GPR+104))
-    L("mov %r14, " OUT(G_GPR+112))
-    L("mov %r15, " OUT(G_GPR+120))
+    PUT("%rdx", OUT(G_GPR+16))
+    PUT("%rbx", OUT(G_GPR+24))
+    PUT("%rsp", OUT(G_GPR+32))
+    PUT("%rbp", OUT(G_GPR+40))
+    PUT("%rsi", OUT(G_GPR+48))
+    PUT("%rdi", OUT(G_GPR+56))
+    PUT("%r8", OUT(G_GPR+64))
+    PUT("%r9", OUT(G_GPR+72))
+    PUT("%r10", OUT(G_GPR+80))
+    PUT("%r12", OUT(G_GPR+96))
+    PUT("%r13", OUT(G_GPR+104))
+    PUT("%r14", OUT(G_GPR+112))
+    PUT("%r15", OUT(G_GPR+120))
     "gate_saved:\n\t"
     L("lea " OUT(G_STACK) ", %rsp")          /* the user's may not be written: a red zone */
     L("pushfq")
@@ -146,30 +148,30 @@ __asm__(
     L("or " TEXT(S_FPU_WRITTEN) "(%r11), %eax")
     L("or " TEXT(S_UPDATE_COUNT) "(%r11), %eax")
     L("jnz gate_slow")
-    L("mov %rdx, " TEXT(G_GPR+16) "(%rcx)")
-    L("mov %rbx, " TEXT(G_GPR+24) "(%rcx)")
-    L("mov %rbp, " TEXT(G_GPR+40) "(%rcx)")
-    L("mov %rsi, " TEXT(G_GPR+48) "(%rcx)")
-    L("mov %rdi, " TEXT(G_GPR+56) "(%rcx)")
-    L("mov %r8, " TEXT(G_GPR+64) "(%rcx)")
-    L("mov %r9, " TEXT(G_GPR+72) "(%rcx)")
-    L("mov %r10, " TEXT(G_GPR+80) "(%rcx)")
-    L("mov %r12, " TEXT(G_GPR+96) "(%rcx)")
-    L("mov %r13, " TEXT(G_GPR+104) "(%rcx)")
-    L("mov %r14, " TEXT(G_GPR+112) "(%rcx)")
-    L("mov %r15, " TEXT(G_GPR+120) "(%rcx)")
+    PUT("%rdx", TEXT(G_GPR+16) "(%rcx)")
+    PUT("%rbx", TEXT(G_GPR+24) "(%rcx)")
+    PUT("%rbp", TEXT(G_GPR+40) "(%rcx)")
+    PUT("%rsi", TEXT(G_GPR+48) "(%rcx)")
+    PUT("%rdi", TEXT(G_GPR+56) "(%rcx)")
+    PUT("%r8", TEXT(G_GPR+64) "(%rcx)")
+    PUT("%r9", TEXT(G_GPR+72) "(%rcx)")
+    PUT("%r10", TEXT(G_GPR+80) "(%rcx)")
+    PUT("%r12", TEXT(G_GPR+96) "(%rcx)")
+    PUT("%r13", TEXT(G_GPR+104) "(%rcx)")
+    PUT("%r14", TEXT(G_GPR+112) "(%rcx)")
+    PUT("%r15", TEXT(G_GPR+120) "(%rcx)")
     L("mov (%rsp), %rax")
-    L("mov %rax, " TEXT(G_GPR+0) "(%rcx)")
+    PUT("%rax", TEXT(G_GPR+0) "(%rcx)")
     L("mov 8(%rsp), %rax")
-    L("mov %rax, " TEXT(G_GPR+88) "(%rcx)")
+    PUT("%rax", TEXT(G_GPR+88) "(%rcx)")
     L("mov 16(%rsp), %rax")
-    L("mov %rax, " TEXT(G_GPR+8) "(%rcx)")
+    PUT("%rax", TEXT(G_GPR+8) "(%rcx)")
     L("mov 24(%rsp), %rax")
     L("mov %rax, " TEXT(G_RIP) "(%rcx)")
     L("mov 40(%rsp), %rax")
     L("mov %rax, " TEXT(G_FLAGS) "(%rcx)")
     L("mov 48(%rsp), %rax")
-    L("mov %rax, " TEXT(G_GPR+32) "(%rcx)")
+    PUT("%rax", TEXT(G_GPR+32) "(%rcx)")
     L("mov " TEXT(G_RUN) "(%rcx), %eax")
     L("inc %eax")
     L("mov %eax, " TEXT(G_RUN) "(%rcx)")

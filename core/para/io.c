@@ -14,6 +14,8 @@
 
 static void fill(struct engine *e, struct vm_exit *exit, uint64_t port, unsigned size, bool in, uint32_t count)
 {
+    if (e->disk)
+        block_poll(e); /* so that what the machine reads from the counters now is complete */
     *exit = (struct vm_exit){.kind = VM_EXIT_IO};
     exit->io.port = (uint16_t)port;
     exit->io.size = (uint8_t)size;

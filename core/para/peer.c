@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * peer.c - when a user thread runs beside the kernel's thread, and how it is fetched back.
+ * peer.c - the kernel's thread beside user code: when it listens at the gate, and how both are brought to a stand.
  *
- * The hypervisor starts both, user code where it is to go on, the kernel's thread at gate_wait, and sleeps. They hand
- * over by themselves (gate.c) until something else comes up: the kernel asks for something, a fault, the timer, or the
- * one who waits loses patience. Who is to go on then is read from where the kernel's thread was found.
+ * With two cores to ourselves, the kernel's thread spins on one; user code and the hypervisor share the other, and only
+ * one of them is awake. Before user code is entered, the kernel's thread is: at gate_wait (peer_listen). They hand over
+ * by themselves (gate.c) until the hypervisor is needed. Whoever needs it closes the gate; user code that waits there
+ * leaves then, which wakes the hypervisor (so does a fault, or the timer's kick). So whenever the hypervisor runs, user
+ * code has been left. It then fetches the kernel's thread (peer_meet), which is at one of three places, told by its
+ * RIP:
  *
- * What the host relies on holds all the same: before page tables change, user code is fetched back (calls.c) and proven
- * to stand still (core/world). What the *guest* must know: a user thread that cheats can run on while the kernel works
- * on its call, as a thread on another CPU could; its registers were taken once, at the gate.
+ *   waiting at the gate         user code goes on, or its exit is looked at; a call just published is taken for it
+ *   between gate and handler    the call is taken for it
+ *   anywhere else               the kernel is at work on user code's call, and has left for a reason of its own
  *
- * It is worth it while calls come by the gate one after the other; after a session without one, some are skipped.
+ * What the host relies on holds all the same: before a space's mappings change, its guest thread is proven to stand
+ * still (core/world). What the *guest* must know: a user thread that cheats can run on while the kernel works on its
+ * call, as a thread on another CPU could; its registers were taken once, at the gate.
+ *
+ * A kernel that nobody calls for long gives up; then it sleeps on the hypervisor's core, until calls come quickly
+ * again.
  *
  * Next: patch.c.
  */
@@ -100,11 +108,26 @@ bool gate_fault(struct engine *e, uint64_t address)
     return true;
 }
 
+/* All user spaces see the same two pages: what one has left there is no business of the next one's. */
+static void change_owner(struct engine *e)
+{
+    struct gate_page *in = e->gate_in;
+
+    if (in->cr3 == e->cr3)
+        return;
+    in->cr3 = e->cr3;
+    in->rip = in->flags = 0;
+    memset(in->gpr, 0, sizeof in->gpr);
+    memset(e->gate_out, 0, G_STACK);
+}
+
 void peer_listen(struct engine *e)
 {
     struct gate_page *in = e->gate_in;
     struct world_space *space;
 
+    if (!e->listening)
+        change_owner(e);
     e->user_since = __rdtsc();
     if (e->listening || e->kernel_near || !world_spins(e->pool) || !e->handler[PARA_TRAP_SYSCALL])
         return;
@@ -114,7 +137,6 @@ void peer_listen(struct engine *e)
     world_space_general(space);
     world_space_near(space, false);
     words_of(e)->handler = e->handler[PARA_TRAP_SYSCALL];
-    in->cr3 = e->cr3;
     in->fs_base = e->user.fs_base;
     in->gs_base = e->user.gs_base;
     e->shared->fs_base = e->user.fs_base;

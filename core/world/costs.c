@@ -262,5 +262,6 @@ int costs_find(struct world_pool *pool, struct reason *why)
         kept.guest = pool->guest;
     }
     pthread_mutex_unlock(&kept_lock);
+    pool->vmm.fixed = pool->guest.fixed = pool->options.together;
     return err;
 }

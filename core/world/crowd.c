@@ -35,10 +35,14 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* How long the thread has been kept waiting in its life; 0 when the kernel doesn't tell. */
-static uint64_t delay_ns(const char *thread)
+/* How long a thread has run in its life, and how long it has been kept waiting; 0 when the kernel doesn't tell. */
+struct times {
+    uint64_t run, delay;
+};
+
+static struct times times_of(const char *thread)
 {
-    uint64_t delay = 0;
+    struct times times = {0};
     char text[96];
     int fd = open(thread, O_RDONLY | O_CLOEXEC);
     ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
@@ -46,17 +50,26 @@ static uint64_t delay_ns(const char *thread)
     if (fd >= 0)
         close(fd);
     text[length > 0 ? length : 0] = '\0';
-    return sscanf(text, "%*u %" SCNu64, &delay) == 1 ? delay : 0;
+    if (sscanf(text, "%" SCNu64 " %" SCNu64, &times.run, &times.delay) != 2)
+        return (struct times){0};
+    return times;
 }
 
-/* A VMM that shares its core with other spaces of its own waits for those, which tells nothing about strangers. */
+/*
+ * A VMM that shares its core with other spaces of its own (options.together) waits for those, too: that counts half.
+ * And for its companion guest code has made room by itself.
+ */
 static uint64_t delays(const struct world_space *space)
 {
-    uint64_t vmm = space->pool->options.together ? 0 : delay_ns("/proc/thread-self/schedstat");
-    char guest[64];
+    uint64_t vmm = times_of("/proc/thread-self/schedstat").delay, companion = 0;
+    char path[64];
 
-    snprintf(guest, sizeof guest, "/proc/%d/task/%d/schedstat", (int)space->pid, (int)space->guest_tid);
-    return vmm + delay_ns(guest);
+    if (space->companion) {
+        snprintf(path, sizeof path, "/proc/%d/schedstat", (int)space->companion);
+        companion = times_of(path).run;
+    }
+    snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)space->pid, (int)space->guest_tid);
+    return (space->pool->options.together ? vmm / 2 : vmm) + times_of(path).delay - companion;
 }
 
 static void go_over(struct world_pool *pool, bool crowded)
@@ -87,7 +100,8 @@ void crowd_look(struct world_space *space)
     if (crowd->since && crowd->space == space && now - crowd->since < LOOK_NS)
         return;
     delayed = delays(space);
-    if (crowd->since && crowd->space == space && delayed - crowd->delayed > (now - crowd->since) / CROWDED) {
+    if (crowd->since && crowd->space == space &&
+        (int64_t)(delayed - crowd->delayed) > (int64_t)(now - crowd->since) / CROWDED) {
         crowd->wait = crowd->wait && now - crowd->retry_at < 2 * crowd->wait ? 2 * crowd->wait : RETRY_NS;
         if (crowd->wait > RETRY_NS_MAX)
             crowd->wait = RETRY_NS_MAX;

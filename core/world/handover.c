@@ -9,10 +9,10 @@
  *
  * Stopping. Words that a process can write prove nothing: guest code may claim an exit and run on. Usually that does no
  * harm (it could have done the same before the exit), but a mapping must not be taken away from under running code, and
- * two spaces must not run at once. The proof is the kernel's. control.run, which only the VMM writes, is set to 0; then
- * either FUTEX_CMP_REQUEUE finds a sleeper on that word (its result tells), or a spinning thread answers a roll call by
- * a write to an eventfd. Either can be done at one instruction only (filter.c), and the code behind it doesn't enter
- * the guest while control.run is 0 (entry.c).
+ * two spaces must not run at once (unless options.together says so). The proof is the kernel's. control.run, which only
+ * the VMM writes, is set to 0; then either FUTEX_CMP_REQUEUE finds a sleeper on that word (its result tells), or a
+ * spinning thread answers a roll call by a write to an eventfd. Either can be done at one instruction only (filter.c),
+ * and the code behind it doesn't enter the guest while control.run is 0 (entry.c).
  *
  * Every wait looks from time to time whether the process still lives: a dead one is an error, never a hang.
  * Next: world.c, which calls this; exits.c, which reads what the guest left.
@@ -61,7 +61,7 @@ static void store(uint32_t *word, uint32_t value)
 /* Spinning that went well earns the full patience; failures halve it, and then it is tried only now and then. */
 static void patience_learn(struct patience *patience, bool well)
 {
-    if (well) {
+    if (well || patience->fixed) {
         patience->now = patience->max;
         patience->failures = 0;
         return;

@@ -16,16 +16,6 @@
 
 #include "world/private.h"
 
-static void keep_first(cpu_set_t *cores)
-{
-    int first = 0;
-
-    while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, cores))
-        first++;
-    CPU_ZERO(cores);
-    CPU_SET(first, cores);
-}
-
 void place_vmm(struct world_pool *pool, bool hold)
 {
     cpu_set_t here;
@@ -43,13 +33,23 @@ void place_vmm(struct world_pool *pool, bool hold)
     pool->held = sched_setaffinity(0, sizeof here, &here) == 0;
 }
 
+static void keep_first(cpu_set_t *cores)
+{
+    int first = 0;
+
+    while (first < CPU_SETSIZE - 1 && !CPU_ISSET(first, cores))
+        first++;
+    CPU_ZERO(cores);
+    CPU_SET(first, cores);
+}
+
 void place_threads(struct world_space *space)
 {
     struct world_pool *pool = space->pool;
     cpu_set_t here, elsewhere;
     int cpu;
 
-    place_vmm(pool, world_spins(pool) && pool->options.together);
+    place_vmm(pool, pool->costs.spin && pool->options.together);
     cpu = sched_getcpu();
     if (cpu < 0 || cpu == space->cpu)
         return;

@@ -46,6 +46,7 @@ struct world_space {
 struct patience {
     uint32_t max, now; /* in units of the spinner: TSC ticks here, turns of the loop in entry.c; 0: never spin */
     unsigned failures; /* in a row */
+    bool fixed;        /* whatever happens: one who is sure to be answered, though not always soon (options.together) */
 };
 
 /* Are more threads about than cores? What was seen at the last look (crowd.c); times in ns. */

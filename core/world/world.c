@@ -154,19 +154,29 @@ static void remove_space(struct world_pool *pool, unsigned slot)
     pool->spaces[slot] = NULL;
 }
 
+/* What the last owner's exits have left in the hole is no business of the next one's. */
+static void forget_registers(struct world_space *space)
+{
+    struct world_report *report = (struct world_report *)(space->shared + FILE_REPORT);
+
+    report->fs_base = report->gs_base = report->rflags = report->rip = 0;
+    memset(report->gpr, 0, PAGE_SIZE - offsetof(struct world_report, gpr));
+    memset(space->shared + FILE_STACK, 0, STACK_SIZE);
+}
+
 /* Gives space `slot` to `key`; its process may have to be made first. */
 static struct world_space *assign(struct world_pool *pool, unsigned slot, uint64_t key, struct reason *why)
 {
     struct world_space *space = pool->spaces[slot];
 
-    if (!space)
+    if (space)
+        forget_registers(space);
+    else
         space = pool->spaces[slot] = space_create(pool, why);
     if (!space)
         return NULL;
     space->key = key;
-    if (space->near)
-        space->cpu = -1;
-    space->near = space->general = false;
+    space->general = false;
     space->control->features &= ~(uint32_t)FEATURE_GENERAL;
     space->companion = 0;
     space->in_use = true;
@@ -247,8 +257,10 @@ uint64_t world_call_at(const struct world_pool *pool)
 
 void world_space_join(struct world_space *space, int pid)
 {
-    if (space->companion != pid)
-        space->cpu = -1;
+    if (space->companion != pid) {
+        space->cpu = -1;              /* place both */
+        space->pool->crowd.since = 0; /* its time counts from now on */
+    }
     space->companion = pid;
 }
 

@@ -15,11 +15,12 @@
  * end.
  */
 #include "ata.h"
+#include "clock.h"
 #include "mm.h"
 #include "pv_ops.h"
 
-#define PATIENCE_MAX 16   /* how often the core is given away for an answer */
-#define RETRY        1024 /* waits by hypercall, before it is tried again */
+#define PATIENCE_MAX 30000 /* ns of giving the core away for an answer: what waiting by hypercall costs at worst */
+#define RETRY        1024  /* waits by hypercall, before it is tried again */
 
 static struct {
     volatile struct para_block_ring *ring;
@@ -125,7 +126,9 @@ static int take_error(void)
 /* Gives the core to the domain until it has answered: false if that takes too long. */
 static bool relax_until_done(u32 entry)
 {
-    for (unsigned turn = 0; turn < disk.patience; turn++) {
+    u64 start = clock_ns();
+
+    while (disk.patience && clock_ns() - start < disk.patience) {
         pv_call(PARA_CALL_RELAX, 0, 0, 0, 0, 0);
         take_responses();
         if (!disk.entry[entry].under_way) {
@@ -133,7 +136,7 @@ static bool relax_until_done(u32 entry)
             return true;
         }
     }
-    disk.patience /= 2;
+    disk.patience = disk.patience < 1000 ? 0 : disk.patience / 2;
     if (!disk.patience && ++disk.hypercalls % RETRY == 0)
         disk.patience = PATIENCE_MAX;
     return false;
@@ -154,6 +157,7 @@ static u32 wait_for_room(void)
 {
     u32 entry = next_entry();
 
+    take_responses();
     if (disk.entry[entry].under_way)
         notify();
     wait_for(entry);

@@ -34,6 +34,7 @@
     X(HYPERCALL_ENTRIES, hypercall_entries, "operations that hypercalls carried")                                \
     X(DISK_REQUESTS, disk_requests, "requests that a driver domain has answered")                                \
     X(DISK_NOTIFICATIONS, disk_notifications, "hypercalls that told a driver domain of requests")                \
+    X(HANDOVER_NS, handover_ns, "nanoseconds for handing over to another core and back, measured at the start")  \
     X(INTERRUPTS, interrupts, "external interrupts delivered")                                                   \
     X(EXCEPTIONS, exceptions, "exceptions delivered")                                                            \
     X(KVM_EXITS, kvm_exits, "exits from guest mode, as the host's kernel counts them (KVM_GET_STATS_FD)")        \

@@ -53,6 +53,9 @@ def cell(m, text, notes):
         tone = "bad" if status == "failed" else "dim"
         return Cell(word, notes=(note,), values=("",) * 4 + (status, note.text), tone=tone)
     marks = tuple(modelled_notes(m, text, notes))
+    handover = m.run_counters.get("handover_ns")
+    if handover and m.workload.endswith("hypercall"):
+        marks += (notes.number(text("roundtrip.handover", us=numbers.plain(handover / 1000))),)
     ends = [value / 1000 for value in (sample.median, sample.min, sample.max)]
     decimals = numbers.decimals_for(ends[0], 3)
     spread = f"{ends[1]:.{decimals}f}-{ends[2]:.{decimals}f}" if sample.n > 1 else ""

@@ -7,7 +7,7 @@ import unittest
 
 from support import DATA, REPORTS, Run, markdown_rows, stored, tables_of
 
-from virtlab_report import crossover, nano, plot_bars, records, results, suites, tables, text
+from virtlab_report import batching, crossover, nano, plot_bars, records, results, suites, tables, text
 
 HAS_GNUPLOT = shutil.which("gnuplot") is not None
 ENGINES = [
@@ -85,6 +85,17 @@ class SeveralSuites(unittest.TestCase):
         fork = spreadsheet["forkwait: fork and wait"]
         self.assertEqual((fork["native median"], fork["native unit"]), ("90000.0", "ns"))
         self.assertIn("90.0 $\\mu$s", self.run_.text("table.tex"))
+
+
+class RoundTrip(unittest.TestCase):
+    def test_a_hypercall_stands_beside_the_bare_hand_over(self):
+        run = tables_of("roundtrip")
+        hypercall, getpid = run.csv("roundtrip.csv")
+        record = next(m for m in stored("roundtrip") if m["engine"] == "para/direct")
+        us = record["run_counters"]["handover_ns"] / 1000
+        self.assertIn(f"{us:.3f} us", hypercall["para/direct note"])
+        self.assertEqual(getpid["para/direct note"], "")
+        self.assertEqual(run.text("roundtrip.md").count("bare hand-over"), 1)
 
 
 class Nano(unittest.TestCase):
@@ -221,6 +232,40 @@ class Crossover(unittest.TestCase):
         picture = (run.folder / "crossover.svg").read_text(encoding="utf-8")
         for label in ("native", "full/bt:all", "full/bt:direct", "natively"):
             self.assertIn(label, picture)
+
+
+class Batching(unittest.TestCase):
+    """A real run of the suite."""
+
+    def measured(self, row, engine="para/direct"):
+        wanted = ("batching-" + row, engine)
+        return next(m for m in stored("batching") if (m["workload"], m["engine"]) == wanted)
+
+    def cost(self, row):
+        return next(iter(self.measured(row)["latencies"].values()))["median"]
+
+    def test_each_row_has_the_cost_of_one_operation(self):
+        for row in tables_of("batching").csv("batching.csv"):
+            micros = float(row["para/direct median"])
+            self.assertAlmostEqual(micros, self.cost(row["operation"]) / 1000, delta=0.001 * micros)
+
+    def test_a_gain_is_the_dear_way_over_the_cheap_one(self):
+        gains = {r["gained by"]: r for r in tables_of("batching").csv("batching-gain.csv")}
+        self.assertEqual(len(gains), len(batching.GAINS))
+        for label, dear, cheap in batching.GAINS:
+            row = gains[text.Text("en")(label)]
+            gain = self.cost(dear) / self.cost(cheap)
+            self.assertAlmostEqual(float(row["para/direct"]), gain, delta=0.001 * gain)
+        self.assertEqual(gains[text.Text("en")("batching.list")]["full/bt"], "")
+
+    def test_requests_are_counted_for_each_notification(self):
+        for row in tables_of("batching").csv("batching-requests.csv"):
+            counters = self.measured(row["operation"])["counters"]
+            told = counters["disk_notifications"] or 1
+            wanted = counters["disk_requests"] / told
+            self.assertAlmostEqual(float(row["para/direct"]), wanted, delta=0.001 * wanted)
+        page = tables_of("batching").text("batching.md")
+        self.assertIn("&gt; ", page)  # a row without any notification says so
 
 
 class Registry(unittest.TestCase):
