@@ -231,6 +231,7 @@ static void deliver_events(struct engine *e)
         return;
     if (direct_can_inject(e)) {
         COUNT(e->host->stats, INTERRUPTS);
+        shared->pending = e->window_wanted;
         trap_deliver(e, PARA_TRAP_EVENT, false, 0);
     } else {
         shared->pending = 1;
