@@ -177,8 +177,8 @@ int vm_fault(struct mm *mm, u64 va, u32 access)
 }
 
 /*
- * Where faults are dear (PV_POPULATE): a new range is mapped before it is touched, up to so many pages. Nothing depends on
- * it: what can't be had now will have its fault.
+ * Where faults are dear (PV_POPULATE): a new range is mapped before it is touched, up to so many pages. Nothing depends
+ * on it: what can't be had now will have its fault.
  */
 void vm_populate(struct mm *mm, const struct vma *v)
 {

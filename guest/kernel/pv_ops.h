@@ -173,7 +173,7 @@ static inline void pv_lazy_flush(void) {}
  */
 #define PV_FAULT_AROUND  1
 #define PV_FORK_COPY     0
-#define PV_POPULATE     0
+#define PV_POPULATE      0
 #define PV_TABLES_AHEAD  1
 
 /* A word of the kernel's command line that nobody else knows. */
@@ -247,6 +247,22 @@ static inline u64 pv_tsc_hz(void)
 static inline u64 pv_boot_seconds(void)
 {
     return 0;
+}
+
+/* Ticks by a timer that is set when one is needed, instead of the PIT's that come all the time: are there such? */
+static inline bool pv_tick_start(void)
+{
+    return false;
+}
+
+/* There is something that the next tick has to look after. */
+static inline void pv_tick_request(void) {}
+
+/* Is this interrupt such a tick? */
+static inline bool pv_tick_taken(unsigned irq)
+{
+    (void)irq;
+    return false;
 }
 
 /* --- FPU ---------------------------------------------------------------------------------- */

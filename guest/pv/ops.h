@@ -42,6 +42,7 @@ void pv_lazy_flush(void);
 void pv_tables_look(void);
 void pv_page_release(void *page);
 /* start.c */
+struct para_time pv_time(void);
 void pv_option(const char *word);
 _Noreturn void pv_refused(const char *what, long error);
 
@@ -231,6 +232,18 @@ static inline void pv_set_trap_stack(void *tss, u64 rsp)
 
 u64 pv_tsc_hz(void);
 u64 pv_boot_seconds(void);
+
+/* tick.c */
+extern bool pv_tickless, pv_tick_set;
+bool pv_tick_start(void);
+void pv_tick_arm(void);
+bool pv_tick_taken(unsigned irq);
+
+static inline void pv_tick_request(void)
+{
+    if (pv_tickless && !pv_tick_set)
+        pv_tick_arm();
+}
 
 /* --- FPU: user code's state is in the shared page while the kernel runs ------------------- */
 

@@ -36,6 +36,8 @@ void pv_option(const char *word)
         pv_fork_copy = 0;
     else if (!strcmp(word, "nopopulate"))
         pv_populate = 0;
+    else if (!strcmp(word, "ticks"))
+        pv_tickless = false;
     else if (!strcmp(word, "noruns"))
         pv_tables_ahead = 1;
 }
