@@ -88,6 +88,7 @@ void tlb_flush_range(u64 start, u64 end);
 /* vma.c */
 struct mm *mm_create(void) MUST_CHECK;
 void mm_put(struct mm *mm);
+void mm_free(struct mm *mm); /* nobody refers to it any more */
 struct mm *mm_fork(struct mm *from) MUST_CHECK;
 struct vma *vma_find(const struct mm *mm, u64 va);
 int vma_map(struct mm *mm, const struct vma *what) MUST_CHECK; /* takes its own inode reference */

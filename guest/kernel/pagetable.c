@@ -119,7 +119,7 @@ u64 *pte_get(struct mm *mm, u64 va, bool create)
 {
     u64 *table = mm->pml4;
 
-    pv_tables_look();
+    pv_tables_look(false);
     for (int level = TOP_LEVEL; level > 0; level--)
         if (!(table = table_below(&table[index_at(va, level)], create ? &mm->tables : NULL)))
             return NULL;
@@ -174,7 +174,7 @@ int pte_walk(struct mm *mm, u64 start, u64 end, pte_visitor *visit, void *arg)
 {
     struct walk w = {visit, arg};
 
-    pv_lazy_flush();
+    pv_tables_look(true);
     return walk_level(mm->pml4, TOP_LEVEL, start, end, &w);
 }
 

@@ -158,10 +158,11 @@ static inline void pv_lazy_begin(void) {}
 
 static inline void pv_lazy_end(void) {}
 
-/* Somebody is going to look at entries that may have been written, though not between those two; or even there. */
-static inline void pv_tables_look(void) {}
-
-static inline void pv_lazy_flush(void) {}
+/* Somebody is going to look at entries that may have been written before; between those two only if `even_lazy`. */
+static inline void pv_tables_look(bool even_lazy)
+{
+    (void)even_lazy;
+}
 
 /* The page that an entry referred to which has just been written. */
 #define pv_page_release  page_unref
@@ -182,10 +183,12 @@ static inline void pv_option(const char *word)
     (void)word;
 }
 
-/* No user code will run on these tables again (a hypervisor may let go of them). */
-static inline void pv_tables_retire(u64 *pml4)
+/* No user code will run on its tables again. Does a hypervisor have to let go of them first? It calls mm_free then. */
+struct mm;
+static inline bool pv_mm_retire(struct mm *mm)
 {
-    (void)pml4;
+    (void)mm;
+    return false;
 }
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */

@@ -167,8 +167,10 @@ int vma_unmap(struct mm *mm, u64 start, u64 end)
 
 struct mm *mm_create(void)
 {
-    struct mm *mm = kalloc(sizeof(*mm));
+    struct mm *mm;
 
+    pv_tables_look(true); /* what a process before has left is free now */
+    mm = kalloc(sizeof(*mm));
     if (!mm)
         return NULL;
     mm->tables.ahead = PV_TABLES_AHEAD;
@@ -181,14 +183,10 @@ struct mm *mm_create(void)
     return mm;
 }
 
-/* The caller no longer runs on these tables. */
-void mm_put(struct mm *mm)
+void mm_free(struct mm *mm)
 {
     struct vma *v;
 
-    if (--mm->refs)
-        return;
-    pv_tables_retire(mm->pml4);
     while ((v = mm->vmas)) {
         pte_walk(mm, v->start, v->end, drop_page, NULL);
         mm->vmas = v->next;
@@ -197,6 +195,13 @@ void mm_put(struct mm *mm)
     pml4_destroy(mm->pml4);
     page_run_end(&mm->tables);
     kfree(mm, sizeof(*mm));
+}
+
+/* The caller no longer runs on these tables. */
+void mm_put(struct mm *mm)
+{
+    if (!--mm->refs && !pv_mm_retire(mm))
+        mm_free(mm);
 }
 
 /* --- fork: share every page, and let the first write copy it ------------------------------- */

@@ -39,8 +39,10 @@ void pv_update_now(u64 *slot, u64 value);
 void pv_lazy_begin(void);
 void pv_lazy_end(void);
 void pv_lazy_flush(void);
-void pv_tables_look(void);
+void pv_tables_look(bool even_lazy);
 void pv_page_release(void *page);
+struct mm;
+bool pv_mm_retire(struct mm *mm); /* true: mm_free is called when the hypervisor has let go of its tables */
 /* start.c */
 struct para_time pv_time(void);
 void pv_option(const char *word);
@@ -182,14 +184,6 @@ void pv_set_table(u64 *slot, u64 value);
 #define PV_FORK_COPY    pv_fork_copy
 #define PV_POPULATE     pv_populate
 #define PV_TABLES_AHEAD pv_tables_ahead
-
-/* These tables go: once the hypervisor has let go of them they are ordinary pages. */
-static inline void pv_tables_retire(u64 *pml4)
-{
-    pv_lazy_flush();
-    if (pv_is_table(pml4))
-        pv_call(PARA_CALL_UNPIN, virt_to_phys(pml4), 0, 0, 0, 0);
-}
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
 
