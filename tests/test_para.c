@@ -655,6 +655,16 @@ static void test_random_calls(void)
     CHECK(made > total / 2);
 }
 
+/* May the test write what the guest's kernel would? */
+static bool still_pages(const struct rig *rig)
+{
+    bool good = true;
+
+    for (unsigned frame = F_CODE; frame <= F_USER; frame++)
+        good &= rig->engine->frame[frame].type == FRAME_PAGE;
+    return good;
+}
+
 /* Returns to user mode with anything in the shared page, and tables that change in every way in between. */
 static void test_random_returns(void)
 {
@@ -667,7 +677,7 @@ static void test_random_returns(void)
 
         vltest_row("guest %lu", done);
         start_at_user(&rig);
-        for (rig.status = 0; lives-- && rig.status >= 0;) {
+        for (rig.status = 0; lives-- && rig.status >= 0 && still_pages(&rig);) {
             struct para_shared *shared = rig.engine->shared;
 
             fill_data(&rig);
