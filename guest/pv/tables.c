@@ -33,7 +33,7 @@ void pv_option(const char *word)
     else if (!strcmp(word, "nodefer"))
         pv_defers = false;
     else if (!strcmp(word, "noaround"))
-        pv_fault_around = 1;
+        pv_fault_around = 1, pv_populate = 0;
     else if (!strcmp(word, "noforkcopy"))
         pv_fork_copy = 0;
     else if (!strcmp(word, "nopopulate"))
