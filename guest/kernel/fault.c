@@ -108,8 +108,10 @@ static u64 pages_ahead(const u64 *pte, const struct vma *v, u64 va)
     bool small = v->end - v->start <= PV_FAULT_AROUND * PAGE_SIZE;
     bool walks = va > v->start && ((va / PAGE_SIZE) % PTES == 0 || pte[-1]);
 
-    if (!page_plenty())
+    if (!page_plenty()) {
+        pv_memory_short();
         return 1;
+    }
     return small || walks ? PV_FAULT_AROUND : MIN(PV_FAULT_AROUND, FEW);
 }
 

@@ -70,6 +70,7 @@ struct mm {
     struct vma *vmas;
     u64 brk_start, brk;
     u32 refs;
+    const struct mm *origin; /* what it was forked from, which may be gone; NULL */
 };
 
 /* pagetable.c */
@@ -88,7 +89,8 @@ void tlb_flush_range(u64 start, u64 end);
 /* vma.c */
 struct mm *mm_create(void) MUST_CHECK;
 void mm_put(struct mm *mm);
-void mm_free(struct mm *mm); /* nobody refers to it any more */
+void mm_free(struct mm *mm);          /* nobody refers to it any more */
+void mm_forget_ranges(struct mm *mm); /* its pages stay in its tables */
 struct mm *mm_fork(struct mm *from) MUST_CHECK;
 struct vma *vma_find(const struct mm *mm, u64 va);
 int vma_map(struct mm *mm, const struct vma *what) MUST_CHECK; /* takes its own inode reference */

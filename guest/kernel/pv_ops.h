@@ -191,6 +191,16 @@ static inline bool pv_mm_retire(struct mm *mm)
     return false;
 }
 
+/* Tables of an earlier child of `of` that may be used again, with its pages still in them; no ranges. NULL: none */
+static inline struct mm *pv_mm_spare(const struct mm *of)
+{
+    (void)of;
+    return NULL;
+}
+
+/* Memory is short: what is kept for later goes. */
+static inline void pv_memory_short(void) {}
+
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
 
 struct pv_table_ptr {

@@ -183,6 +183,16 @@ struct mm *mm_create(void)
     return mm;
 }
 
+void mm_forget_ranges(struct mm *mm)
+{
+    struct vma *v;
+
+    while ((v = mm->vmas)) {
+        mm->vmas = v->next;
+        vma_free(v);
+    }
+}
+
 void mm_free(struct mm *mm)
 {
     struct vma *v;
@@ -233,6 +243,24 @@ static bool copy_is_cheaper(struct mm *from, const struct vma *v, unsigned *left
     return true;
 }
 
+/* Tables that are used again (pv_mm_spare) may have the right page in place: of the last child, and like this one. */
+static bool copy_into(u64 old, u64 entry)
+{
+    if (!old || ((old ^ entry) & ~PTE_ADDR) || page_refs(pte_page(old)) != 1)
+        return false;
+    memcpy(pte_page(old), pte_page(entry), PAGE_SIZE);
+    return true;
+}
+
+static void replace_entry(u64 *pte, u64 entry)
+{
+    u64 old = *pte;
+
+    pv_set_pte(pte, entry);
+    if (old)
+        pv_page_release(pte_page(old));
+}
+
 static int share_page(u64 *pte, u64 va, void *arg)
 {
     struct fork_walk *w = arg;
@@ -241,16 +269,20 @@ static int share_page(u64 *pte, u64 va, void *arg)
 
     if (!to)
         return -ENOMEM;
+    if (w->copy && (entry & PTE_W) && copy_into(*to, entry))
+        return 0;
     copy = w->copy && (entry & PTE_W) ? page_run_next(&w->copies) : NULL;
     if (copy) {
         memcpy(copy, pte_page(entry), PAGE_SIZE);
-        pv_set_pte(to, (entry & ~PTE_ADDR) | virt_to_phys(copy));
+        replace_entry(to, (entry & ~PTE_ADDR) | virt_to_phys(copy));
         return 0;
     }
     if (!w->shared && (entry & PTE_W))
         pv_set_pte(pte, entry &= ~PTE_W);
-    page_ref(pte_page(entry));
-    pv_set_pte(to, entry);
+    if (*to != entry) {
+        page_ref(pte_page(entry));
+        replace_entry(to, entry);
+    }
     return 0;
 }
 
@@ -268,13 +300,14 @@ static int fork_vma(struct mm *from, struct mm *to, const struct vma *v, unsigne
 
 struct mm *mm_fork(struct mm *from)
 {
-    struct mm *to = mm_create();
+    struct mm *spare = pv_mm_spare(from), *to = spare ? spare : mm_create();
     struct vma **tail;
     unsigned copies_left = PV_FORK_COPY;
     int r = 0;
 
     if (!to)
         return NULL;
+    to->origin = from;
     to->brk_start = from->brk_start;
     to->brk = from->brk;
     tail = &to->vmas;
@@ -292,6 +325,7 @@ struct mm *mm_fork(struct mm *from)
     pv_lazy_end();
     tlb_flush(); /* the parent has lost its write permissions */
     if (r) {
+        vm_zap(to, 0, USER_TOP); /* a spare one may hold more than the ranges say */
         mm_put(to);
         return NULL;
     }

@@ -43,6 +43,11 @@ void pv_tables_look(bool even_lazy);
 void pv_page_release(void *page);
 struct mm;
 bool pv_mm_retire(struct mm *mm); /* true: mm_free is called when the hypervisor has let go of its tables */
+/* spare.c */
+extern bool pv_spares;
+bool pv_mm_keep(struct mm *mm);
+struct mm *pv_mm_spare(const struct mm *of);
+void pv_memory_short(void);
 /* start.c */
 struct para_time pv_time(void);
 void pv_option(const char *word);

@@ -7,7 +7,7 @@
  * and a page that an entry has referred to is free only when the list has been carried out (pv_page_release): user code
  * on another core might still use it.
  *
- * Next: usercopy.c.
+ * Next: spare.c.
  */
 #include "mm.h"
 #include "pv_ops.h"
@@ -40,6 +40,8 @@ void pv_option(const char *word)
         pv_populate = 0;
     else if (!strcmp(word, "ticks"))
         pv_tickless = false;
+    else if (!strcmp(word, "nospare"))
+        pv_spares = false;
     else if (!strcmp(word, "noruns"))
         pv_tables_ahead = 1;
 }
@@ -150,6 +152,8 @@ bool pv_mm_retire(struct mm *mm)
         pv_lazy_flush();
     if (!pv_is_table(mm->pml4))
         return false;
+    if (pv_mm_keep(mm))
+        return true;
     if (!pv_defers) {
         pv_call(PARA_CALL_UNPIN, root, 0, 0, 0, 0);
         return false;
