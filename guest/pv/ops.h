@@ -32,7 +32,7 @@ extern const u8 *pv_table_map;
 extern u8 pv_hypercalls[];
 
 /* tables.c */
-extern unsigned pv_fault_around, pv_fork_copy, pv_populate, pv_tables_ahead;
+extern unsigned pv_fault_around, pv_fork_copy, pv_populate;
 extern bool pv_defers;
 void pv_update(u64 *slot, u64 value); /* one entry of a live table */
 void pv_update_now(u64 *slot, u64 value);
@@ -188,7 +188,7 @@ void pv_set_table(u64 *slot, u64 value);
 #define PV_FAULT_AROUND pv_fault_around
 #define PV_FORK_COPY    pv_fork_copy
 #define PV_POPULATE     pv_populate
-#define PV_TABLES_AHEAD pv_tables_ahead
+#define PV_TABLES_AHEAD 8 /* what a small process needs */
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
 

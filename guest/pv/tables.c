@@ -23,7 +23,7 @@ static bool writes; /* to tables are among them */
 static bool lazy;
 static bool batches = true;
 bool pv_defers = true;
-unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_populate = 64, pv_tables_ahead = 8;
+unsigned pv_fault_around = 64, pv_fork_copy = 256, pv_populate = 64;
 
 /* To show what each is worth, it can be switched off (docs/para.md). */
 void pv_option(const char *word)
@@ -42,8 +42,6 @@ void pv_option(const char *word)
         pv_tickless = false;
     else if (!strcmp(word, "nospare"))
         pv_spares = false;
-    else if (!strcmp(word, "noruns"))
-        pv_tables_ahead = 1;
 }
 
 static void free_released(void)
