@@ -462,6 +462,10 @@ static void test_updates_on_the_way(void)
         {"a list that isn't aligned", VA(F_DATA) + 4, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, 42},
         {"a page table, writable", VA(F_DATA), 1, ENTRY(L1, 1), PA(L1) | P | W | U, -1},
         {"an entry that is none", VA(F_DATA), 1, PA(F_FREE), PA(F_FREE) | P | U, -1},
+        {"a root let go, and pinned again", VA(F_DATA), 1, PA(F_L4) + PARA_UPDATE_UNPIN, 0, 100},
+        {"one that isn't pinned", VA(F_DATA), 1, PA(F_FREE) + PARA_UPDATE_UNPIN, 0, -1},
+        {"one beyond RAM", VA(F_DATA), 1, PA(F_COUNT) + PARA_UPDATE_UNPIN, 0, -1},
+        {"an entry across a border", VA(F_DATA), 1, ENTRY(L1, 1) + 2, PA(F_FREE) | P | U, -1},
         {"a list outside the window", 0x1000, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
         {"a list that leaves it", VA(F_COUNT) - 8, 1, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
         {"an endless list", VA(F_DATA), UINT32_MAX, ENTRY(L1, 1), PA(F_FREE) | P | U, -1},
@@ -621,6 +625,8 @@ static void fill_data(struct rig *rig)
 
     for (unsigned i = 0; i < PAGE_SIZE / 8; i += 2) {
         data[i] = ENTRY(F_L4 + next_random() % 6, next_random() % 8 ? next_random() % 8 : next_random() % 512);
+        if (next_random() % 16 == 0)
+            data[i] = PA(F_L4) + PARA_UPDATE_UNPIN;
         data[i + 1] = argument() | (next_random() % 4 ? P | U : 0) | (next_random() % 2 ? W : 0);
     }
 }
@@ -655,6 +661,16 @@ static void test_random_calls(void)
     CHECK(made > total / 2);
 }
 
+/* May the test write what the guest's kernel would? */
+static bool still_pages(const struct rig *rig)
+{
+    bool good = true;
+
+    for (unsigned frame = F_CODE; frame <= F_USER; frame++)
+        good &= rig->engine->frame[frame].type == FRAME_PAGE;
+    return good;
+}
+
 /* Returns to user mode with anything in the shared page, and tables that change in every way in between. */
 static void test_random_returns(void)
 {
@@ -667,7 +683,7 @@ static void test_random_returns(void)
 
         vltest_row("guest %lu", done);
         start_at_user(&rig);
-        for (rig.status = 0; lives-- && rig.status >= 0;) {
+        for (rig.status = 0; lives-- && rig.status >= 0 && still_pages(&rig);) {
             struct para_shared *shared = rig.engine->shared;
 
             fill_data(&rig);

@@ -227,6 +227,7 @@ static void deliver_events(struct engine *e)
     timer_poll(e);
     if (e->disk)
         block_poll(e);
+    shared->pending = e->window_wanted; /* the guest may have looked after an event before it was delivered */
     if (!e->handler[PARA_TRAP_EVENT] || !(shared->event_pending & ~shared->event_mask))
         return;
     if (direct_can_inject(e)) {

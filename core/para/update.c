@@ -203,6 +203,16 @@ static int update_entry(struct engine *e, uint64_t at, uint64_t value, struct pl
     return 0;
 }
 
+static int update_one(struct engine *e, const struct para_mmu_update *update, struct place *place)
+{
+    const uint64_t root = update->entry - PARA_UPDATE_UNPIN;
+
+    if (update->entry % 8 != PARA_UPDATE_UNPIN)
+        return update_entry(e, update->entry, update->value, place);
+    place->table = NO_TABLE;
+    return (int)update_unpin(e, &root);
+}
+
 int64_t update_list(struct engine *e, const uint64_t *args)
 {
     struct place place = {.table = NO_TABLE};
@@ -220,7 +230,7 @@ int64_t update_list(struct engine *e, const uint64_t *args)
         int err;
 
         memcpy(&update, list + i * sizeof update, sizeof update);
-        err = update_entry(e, update.entry, update.value, &place);
+        err = update_one(e, &update, &place);
 
         COUNT(e->host->stats, HYPERCALL_ENTRIES);
         COUNT(e->host->stats, PT_WRITES);

@@ -42,16 +42,18 @@ static void *copy_of(const void *page, size_t bytes, struct page_run *from)
 
     if (!copy)
         return NULL;
-    memcpy(copy, page, bytes);
-    memset(copy + bytes, 0, PAGE_SIZE - bytes);
+    if (bytes)
+        memcpy(copy, page, bytes);
+    if (bytes < PAGE_SIZE)
+        memset(copy + bytes, 0, PAGE_SIZE - bytes);
     return copy;
 }
 
 /* Who maps several pages at once has fresh ones for reading, too: it would be dear to come back for each. */
 static int map_anonymous(u64 *pte, const struct vma *v, bool write, struct page_run *from)
 {
-    if (!write && from->ahead <= 1)
-        return install(pte, v, zero_page, false);
+    if (from->ahead <= 1)
+        return install(pte, v, write ? page_alloc_zeroed() : zero_page, write);
     return install(pte, v, copy_of(zero_page, 0, from), v->prot & PROT_WRITE);
 }
 
@@ -108,8 +110,10 @@ static u64 pages_ahead(const u64 *pte, const struct vma *v, u64 va)
     bool small = v->end - v->start <= PV_FAULT_AROUND * PAGE_SIZE;
     bool walks = va > v->start && ((va / PAGE_SIZE) % PTES == 0 || pte[-1]);
 
-    if (!page_plenty())
+    if (!page_plenty()) {
+        pv_memory_short();
         return 1;
+    }
     return small || walks ? PV_FAULT_AROUND : MIN(PV_FAULT_AROUND, FEW);
 }
 
@@ -152,6 +156,19 @@ static int make_writable(u64 *pte, const struct vma *v, u64 va, bool write, stru
     return 0;
 }
 
+static inline int with_neighbours(u64 *pte, const struct vma *v, u64 va, page_fn *fn, bool write)
+{
+    struct page_run one = {0};
+    u64 pages;
+
+    if (PV_FAULT_AROUND == 1)
+        return fn(pte, v, va, write, &one);
+    pages = pages_ahead(pte, v, va);
+    if (*pte)
+        return for_span(span_around(pte, v, va, MIN(pages, FEW), PTE_P | PTE_W), va, fn, v, write);
+    return for_span(span_around(pte, v, va, pages, ~0ull), va, fn, v, write);
+}
+
 int vm_fault(struct mm *mm, u64 va, u32 access)
 {
     const struct vma *v = vma_find(mm, va = PAGE_DOWN(va));
@@ -168,10 +185,9 @@ int vm_fault(struct mm *mm, u64 va, u32 access)
     if (!pte)
         return -ENOMEM;
     if (!*pte)
-        return for_span(span_around(pte, v, va, pages_ahead(pte, v, va), ~0ull), va, map_page, v, write);
+        return with_neighbours(pte, v, va, map_page, write);
     if (write && !(*pte & PTE_W))
-        return for_span(span_around(pte, v, va, MIN(pages_ahead(pte, v, va), FEW), PTE_P | PTE_W), va, make_writable, v,
-                        true);
+        return with_neighbours(pte, v, va, make_writable, true);
     pv_invlpg(va); /* the entry permits it: what the CPU remembered was out of date */
     return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * mm.h: memory: frames, kernel heap, page tables, and what a process maps.
  *
- * Read page.c (frames), pagetable.c, vma.c, fault.c, mmap.c in this order.
+ * Read page.c (frames), pagetable.c, vma.c, fork_mm.c, fault.c, mmap.c in this order.
  */
 #ifndef MM_H
 #define MM_H
@@ -70,6 +70,7 @@ struct mm {
     struct vma *vmas;
     u64 brk_start, brk;
     u32 refs;
+    const struct mm *origin; /* what it was forked from, which may be gone; NULL */
 };
 
 /* pagetable.c */
@@ -88,7 +89,9 @@ void tlb_flush_range(u64 start, u64 end);
 /* vma.c */
 struct mm *mm_create(void) MUST_CHECK;
 void mm_put(struct mm *mm);
-struct mm *mm_fork(struct mm *from) MUST_CHECK;
+void mm_free(struct mm *mm);          /* nobody refers to it any more */
+void mm_forget_ranges(struct mm *mm); /* its pages stay in its tables */
+struct vma *vma_copy(const struct vma *from) MUST_CHECK;
 struct vma *vma_find(const struct mm *mm, u64 va);
 int vma_map(struct mm *mm, const struct vma *what) MUST_CHECK; /* takes its own inode reference */
 int vma_unmap(struct mm *mm, u64 start, u64 end) MUST_CHECK;
@@ -97,6 +100,9 @@ void vma_coalesce(struct mm *mm);
 void vm_zap(struct mm *mm, u64 start, u64 end); /* forget the pages, keep the range */
 bool vma_range_free(const struct mm *mm, u64 start, u64 end);
 u64 vma_find_gap(const struct mm *mm, u64 size);
+
+/* fork_mm.c */
+struct mm *mm_fork(struct mm *from) MUST_CHECK;
 
 /* fault.c: 0, or why not: -EFAULT nothing mapped, -EACCES protection, -ENOMEM, -ENXIO past EOF. */
 int vm_fault(struct mm *mm, u64 va, u32 access) MUST_CHECK;

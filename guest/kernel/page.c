@@ -141,8 +141,17 @@ static void *take(u64 at, u64 n)
 
 void *page_alloc(void)
 {
-    frames.lowest = next_frame(frames.lowest, frames.end, 0);
-    return frames.lowest < frames.end ? take(frames.lowest, 1) : NULL;
+    u64 at = frames.lowest;
+
+    if (at < frames.end && !(*map_word(at) >> at % BITS & 1))
+        frames.lowest = at = next_frame(at, frames.end, 0);
+    if (at == frames.end)
+        return NULL;
+    *map_word(at) &= ~(1ull << at % BITS);
+    frames.lowest++;
+    frames.free--;
+    frames.refs[at] = 1;
+    return phys_to_virt(at * PAGE_SIZE);
 }
 
 void *page_alloc_zeroed(void)

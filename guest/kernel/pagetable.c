@@ -117,11 +117,12 @@ void pml4_destroy(u64 *pml4)
 /* The entry that maps va with a 4 KiB page, or NULL. */
 u64 *pte_get(struct mm *mm, u64 va, bool create)
 {
+    struct page_run *from = create ? &mm->tables : NULL;
     u64 *table = mm->pml4;
 
-    pv_tables_look();
+    pv_tables_look(false);
     for (int level = TOP_LEVEL; level > 0; level--)
-        if (!(table = table_below(&table[index_at(va, level)], create ? &mm->tables : NULL)))
+        if (!(table = table_below(&table[index_at(va, level)], from)))
             return NULL;
     return &table[index_at(va, 0)];
 }
@@ -174,7 +175,7 @@ int pte_walk(struct mm *mm, u64 start, u64 end, pte_visitor *visit, void *arg)
 {
     struct walk w = {visit, arg};
 
-    pv_lazy_flush();
+    pv_tables_look(true);
     return walk_level(mm->pml4, TOP_LEVEL, start, end, &w);
 }
 

@@ -33,6 +33,8 @@ static void load(u16 channel, u16 count)
 
 void pit_start_tick(void)
 {
+    if (pv_tick_start())
+        return;
     pv_outb(COMMAND, CMD_TICK);
     load(CHANNEL0, (PIT_HZ + TICK_HZ / 2) / TICK_HZ);
     pic_enable(IRQ_TIMER);

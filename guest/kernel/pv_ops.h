@@ -158,10 +158,11 @@ static inline void pv_lazy_begin(void) {}
 
 static inline void pv_lazy_end(void) {}
 
-/* Somebody is going to look at entries that may have been written, though not between those two; or even there. */
-static inline void pv_tables_look(void) {}
-
-static inline void pv_lazy_flush(void) {}
+/* Somebody is going to look at entries that may have been written before; between those two only if `even_lazy`. */
+static inline void pv_tables_look(bool even_lazy)
+{
+    (void)even_lazy;
+}
 
 /* The page that an entry referred to which has just been written. */
 #define pv_page_release  page_unref
@@ -182,11 +183,23 @@ static inline void pv_option(const char *word)
     (void)word;
 }
 
-/* No user code will run on these tables again (a hypervisor may let go of them). */
-static inline void pv_tables_retire(u64 *pml4)
+/* No user code will run on its tables again. Does a hypervisor have to let go of them first? It calls mm_free then. */
+struct mm;
+static inline bool pv_mm_retire(struct mm *mm)
 {
-    (void)pml4;
+    (void)mm;
+    return false;
 }
+
+/* Tables of an earlier child of `of` that may be used again, with its pages still in them; no ranges. NULL: none */
+static inline struct mm *pv_mm_spare(const struct mm *of)
+{
+    (void)of;
+    return NULL;
+}
+
+/* Memory is short: what is kept for later goes. */
+static inline void pv_memory_short(void) {}
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
 
@@ -247,6 +260,22 @@ static inline u64 pv_tsc_hz(void)
 static inline u64 pv_boot_seconds(void)
 {
     return 0;
+}
+
+/* Ticks by a timer that is set when one is needed, instead of the PIT's that come all the time: are there such? */
+static inline bool pv_tick_start(void)
+{
+    return false;
+}
+
+/* There is something that the next tick has to look after. */
+static inline void pv_tick_request(void) {}
+
+/* Is this interrupt such a tick? */
+static inline bool pv_tick_taken(unsigned irq)
+{
+    (void)irq;
+    return false;
 }
 
 /* --- FPU ---------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ void sched_add(struct task *t)
     else
         run_first = t;
     run_last = t;
+    pv_tick_request();
 }
 
 /* The next task to run; while there is none the CPU halts, on the stack of whoever slept last. */
@@ -148,6 +149,7 @@ static void sleep(struct waitq *q, u64 deadline)
     if (deadline) {
         current->next_timed = timed;
         timed = current;
+        pv_tick_request();
     }
     current->state = TASK_SLEEPING;
     schedule();
@@ -194,10 +196,12 @@ static void wake_timed(u64 now)
 static void ring_alarms(u64 now)
 {
     for (struct task *t = all_tasks; t; t = t->next_task) {
-        if (!t->alarm_at || t->alarm_at > now)
-            continue;
-        t->alarm_at = t->alarm_interval ? now + t->alarm_interval : 0;
-        signal_send(t, SIGALRM, (struct sigdetail){0});
+        if (t->alarm_at && t->alarm_at <= now) {
+            t->alarm_at = t->alarm_interval ? now + t->alarm_interval : 0;
+            signal_send(t, SIGALRM, (struct sigdetail){0});
+        }
+        if (t->alarm_at)
+            pv_tick_request();
     }
 }
 
@@ -209,4 +213,6 @@ void sched_tick(void)
     ring_alarms(now);
     if (run_first)
         need_resched = true;
+    if (run_first || timed)
+        pv_tick_request();
 }

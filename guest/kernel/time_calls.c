@@ -8,6 +8,7 @@
 #include <linux/time.h>
 
 #include "clock.h"
+#include "pv_ops.h"
 #include "syscall.h"
 #include "task.h"
 #include "usercopy.h"
@@ -133,6 +134,8 @@ static u64 set_alarm(u64 ns, u64 interval)
     u64 now = clock_ns(), left = current->alarm_at > now ? current->alarm_at - now : 0;
 
     current->alarm_at = ns ? now + ns : 0;
+    if (ns)
+        pv_tick_request();
     current->alarm_interval = interval;
     return left;
 }

@@ -130,7 +130,7 @@ static void exception(struct trapframe *tf)
 
 static void interrupt(unsigned irq)
 {
-    if (!pic_begin(irq))
+    if (!pv_tick_taken(irq) && !pic_begin(irq))
         return;
     if (irq == IRQ_TIMER)
         sched_tick();

@@ -4,7 +4,7 @@
  *
  * The list says what an address means; page tables are a cache of it that fault.c fills.
  *
- * Next: fault.c.
+ * Next: fork_mm.c, which copies all of it; then fault.c.
  */
 #include "fs.h"
 #include "mm.h"
@@ -21,7 +21,7 @@ static void vma_free(struct vma *v)
     kfree(v, sizeof(*v));
 }
 
-static struct vma *vma_copy(const struct vma *from)
+struct vma *vma_copy(const struct vma *from)
 {
     struct vma *v = kalloc(sizeof(*v));
 
@@ -167,8 +167,10 @@ int vma_unmap(struct mm *mm, u64 start, u64 end)
 
 struct mm *mm_create(void)
 {
-    struct mm *mm = kalloc(sizeof(*mm));
+    struct mm *mm;
 
+    pv_tables_look(true); /* what a process before has left is free now */
+    mm = kalloc(sizeof(*mm));
     if (!mm)
         return NULL;
     mm->tables.ahead = PV_TABLES_AHEAD;
@@ -181,14 +183,20 @@ struct mm *mm_create(void)
     return mm;
 }
 
-/* The caller no longer runs on these tables. */
-void mm_put(struct mm *mm)
+void mm_forget_ranges(struct mm *mm)
 {
     struct vma *v;
 
-    if (--mm->refs)
-        return;
-    pv_tables_retire(mm->pml4);
+    while ((v = mm->vmas)) {
+        mm->vmas = v->next;
+        vma_free(v);
+    }
+}
+
+void mm_free(struct mm *mm)
+{
+    struct vma *v;
+
     while ((v = mm->vmas)) {
         pte_walk(mm, v->start, v->end, drop_page, NULL);
         mm->vmas = v->next;
@@ -199,96 +207,9 @@ void mm_put(struct mm *mm)
     kfree(mm, sizeof(*mm));
 }
 
-/* --- fork: share every page, and let the first write copy it ------------------------------- */
-
-struct fork_walk {
-    struct mm *to;
-    bool shared, copy;
-    struct page_run copies;
-};
-
-static int count_writable(u64 *pte, u64 va, void *arg)
+/* The caller no longer runs on these tables. */
+void mm_put(struct mm *mm)
 {
-    (void)va;
-    *(unsigned *)arg += *pte & PTE_W ? 1 : 0;
-    return 0;
-}
-
-/* Where faults are dear (PV_FORK_COPY), a few pages are copied at once: neither side will fault on them. */
-static bool copy_is_cheaper(struct mm *from, const struct vma *v, unsigned *left)
-{
-    unsigned pages = 0;
-
-    if (v->shared || !*left || !page_plenty())
-        return false;
-    pte_walk(from, v->start, v->end, count_writable, &pages);
-    if (pages > *left)
-        return false;
-    *left -= pages;
-    return true;
-}
-
-static int share_page(u64 *pte, u64 va, void *arg)
-{
-    struct fork_walk *w = arg;
-    u64 *to = pte_get(w->to, va, true), entry = *pte;
-    void *copy;
-
-    if (!to)
-        return -ENOMEM;
-    copy = w->copy && (entry & PTE_W) ? page_run_next(&w->copies) : NULL;
-    if (copy) {
-        memcpy(copy, pte_page(entry), PAGE_SIZE);
-        pv_set_pte(to, (entry & ~PTE_ADDR) | virt_to_phys(copy));
-        return 0;
-    }
-    if (!w->shared && (entry & PTE_W))
-        pv_set_pte(pte, entry &= ~PTE_W);
-    page_ref(pte_page(entry));
-    pv_set_pte(to, entry);
-    return 0;
-}
-
-static int fork_vma(struct mm *from, struct mm *to, const struct vma *v, unsigned *left)
-{
-    unsigned before = *left;
-    struct fork_walk w = {.to = to, .shared = v->shared, .copy = copy_is_cheaper(from, v, left)};
-    int r;
-
-    w.copies.ahead = before - *left;
-    r = pte_walk(from, v->start, v->end, share_page, &w);
-    page_run_end(&w.copies);
-    return r;
-}
-
-struct mm *mm_fork(struct mm *from)
-{
-    struct mm *to = mm_create();
-    struct vma **tail;
-    unsigned copies_left = PV_FORK_COPY;
-    int r = 0;
-
-    if (!to)
-        return NULL;
-    to->brk_start = from->brk_start;
-    to->brk = from->brk;
-    tail = &to->vmas;
-    pv_lazy_begin();
-    for (const struct vma *v = from->vmas; v && !r; v = v->next) {
-        *tail = vma_copy(v);
-        if (!*tail) {
-            r = -ENOMEM;
-            break;
-        }
-        (*tail)->next = NULL;
-        r = fork_vma(from, to, *tail, &copies_left);
-        tail = &(*tail)->next;
-    }
-    pv_lazy_end();
-    tlb_flush(); /* the parent has lost its write permissions */
-    if (r) {
-        mm_put(to);
-        return NULL;
-    }
-    return to;
+    if (!--mm->refs && !pv_mm_retire(mm))
+        mm_free(mm);
 }

@@ -32,16 +32,24 @@ extern const u8 *pv_table_map;
 extern u8 pv_hypercalls[];
 
 /* tables.c */
-extern unsigned pv_fault_around, pv_fork_copy, pv_populate, pv_tables_ahead;
+extern unsigned pv_fault_around, pv_fork_copy, pv_populate;
 extern bool pv_defers, pv_disk_async;
 void pv_update(u64 *slot, u64 value); /* one entry of a live table */
 void pv_update_now(u64 *slot, u64 value);
 void pv_lazy_begin(void);
 void pv_lazy_end(void);
 void pv_lazy_flush(void);
-void pv_tables_look(void);
+void pv_tables_look(bool even_lazy);
 void pv_page_release(void *page);
+struct mm;
+bool pv_mm_retire(struct mm *mm); /* true: mm_free is called when the hypervisor has let go of its tables */
+/* spare.c */
+extern bool pv_spares;
+bool pv_mm_keep(struct mm *mm);
+struct mm *pv_mm_spare(const struct mm *of);
+void pv_memory_short(void);
 /* start.c */
+struct para_time pv_time(void);
 void pv_option(const char *word);
 _Noreturn void pv_refused(const char *what, long error);
 
@@ -180,15 +188,7 @@ void pv_set_table(u64 *slot, u64 value);
 #define PV_FAULT_AROUND pv_fault_around
 #define PV_FORK_COPY    pv_fork_copy
 #define PV_POPULATE     pv_populate
-#define PV_TABLES_AHEAD pv_tables_ahead
-
-/* These tables go: once the hypervisor has let go of them they are ordinary pages. */
-static inline void pv_tables_retire(u64 *pml4)
-{
-    pv_lazy_flush();
-    if (pv_is_table(pml4))
-        pv_call(PARA_CALL_UNPIN, virt_to_phys(pml4), 0, 0, 0, 0);
-}
+#define PV_TABLES_AHEAD 8 /* what a small process needs */
 
 /* --- descriptor tables, task register, model-specific registers ------------------------- */
 
@@ -231,6 +231,18 @@ static inline void pv_set_trap_stack(void *tss, u64 rsp)
 
 u64 pv_tsc_hz(void);
 u64 pv_boot_seconds(void);
+
+/* tick.c */
+extern bool pv_tickless, pv_tick_set;
+bool pv_tick_start(void);
+void pv_tick_arm(void);
+bool pv_tick_taken(unsigned irq);
+
+static inline void pv_tick_request(void)
+{
+    if (pv_tickless && !pv_tick_set)
+        pv_tick_arm();
+}
 
 /* --- FPU: user code's state is in the shared page while the kernel runs ------------------- */
 

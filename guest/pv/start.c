@@ -2,7 +2,7 @@
 /*
  * start.c: from the hypervisor's start info to kmain, and the operations of ops.h that are more than a line.
  *
- * Next: tables.c, usercopy.c; then main.c, as in the bare kernel.
+ * Next: tables.c, usercopy.c, tick.c; then main.c, as in the bare kernel.
  */
 #include "clock.h"
 #include "pv_ops.h"
@@ -71,7 +71,7 @@ void pv_wrmsr(u32 msr, u64 v)
 /* --- time -------------------------------------------------------------------------------- */
 
 /* Reads until nothing has changed meanwhile. */
-static struct para_time read_time(void)
+struct para_time pv_time(void)
 {
     const volatile struct para_time *from = &pv_shared->time;
     struct para_time time;
@@ -81,6 +81,8 @@ static struct para_time read_time(void)
         pv_barrier();
         time.shift = from->shift;
         time.mul = from->mul;
+        time.tsc = from->tsc;
+        time.ns = from->ns;
         time.seconds = from->seconds;
         pv_barrier();
     } while (time.version & 1 || time.version != from->version);
@@ -89,14 +91,14 @@ static struct para_time read_time(void)
 
 u64 pv_tsc_hz(void)
 {
-    struct para_time time = read_time();
+    struct para_time time = pv_time();
 
     return time.mul && time.shift <= 34 ? (NSEC_PER_SEC << time.shift) / time.mul : 0;
 }
 
 u64 pv_boot_seconds(void)
 {
-    return read_time().seconds;
+    return pv_time().seconds;
 }
 
 /* --- FPU --------------------------------------------------------------------------------- */

@@ -28,7 +28,10 @@ all=$(lines $shared)
 common=$((all - bare_lines - pv_lines))
 bare=$((bare_lines + $(lines $bare_files)))
 pv=$((pv_lines + $(lines pv/*.[chS])))
-hooks=$(grep -c -E 'pv_(lazy_begin|lazy_end|set_table|tables_retire|fpu_save|fpu_load|option)\(|PV_(RAM_IS_MAPPED|FAULT_AROUND|FPU_SIZE)' \
+calls='lazy_begin|lazy_end|set_table|tables_look|page_release|mm_retire|mm_spare|memory_short'
+calls="$calls|tick_start|tick_request|tick_taken|fpu_switch|fpu_save|fpu_load|option"
+words='RAM_IS_MAPPED|FAULT_AROUND|FORK_COPY|POPULATE|TABLES_AHEAD|FPU_SIZE'
+hooks=$(grep -c -E "pv_($calls)\(|PV_($words)" \
     $(echo "$shared" | grep -v pv_ops.h) | awk -F: '{ n += $2 } END { print n }')
 
 printf 'in both builds                 %5d lines\n' "$common"

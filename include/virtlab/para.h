@@ -189,9 +189,10 @@ struct para_multicall {
 };
 
 struct para_mmu_update {
-    uint64_t entry; /* physical address of the page-table entry */
+    uint64_t entry; /* physical address of the page-table entry; or of a root, plus PARA_UPDATE_UNPIN: see UNPIN */
     uint64_t value;
 };
+#define PARA_UPDATE_UNPIN 1
 
 struct para_trap {
     uint64_t vector;  /* 0..255, PARA_TRAP_SYSCALL or PARA_TRAP_EVENT */
