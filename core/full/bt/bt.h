@@ -278,6 +278,9 @@ void translate_far(struct unit *t, const struct insn *in);
 void translate_return_missed(struct unit *t, const struct insn *in);
 void translate_landing(struct unit *t, const struct insn *in);
 
+/* Writes the translation that begins at `start` to the file that $VIRTLAB_BT_DUMP names, if it is set (dump.c). */
+void dump_translation(const struct bt *bt, const struct block *block, const uint8_t *page, const uint8_t *start);
+
 bool uses_xmm(const struct decoded *d);
 /* Register to register: it can't leave the block, and changes no flags but its own. */
 bool is_plain(const struct decoded *d, const struct insn *in);

@@ -207,6 +207,7 @@ bool bt_translate(struct cpu *cpu, struct block *block)
         return false;
     }
     block->insn[0].fn = op_enter_native;
+    dump_translation(bt, block, page, start);
     COUNT(cpu->stats, BLOCKS_TRANSLATED);
     return true;
 }
