@@ -112,6 +112,8 @@ struct native_state {
     int64_t budget; /* instructions that may still be begun */
     int64_t begun;  /* ... and how many they were when native code was entered */
     uint64_t scratch, kept;
+    uint64_t strayed[STORES_KINDS]; /* a store that wasn't in its clear stretch (mmu/tlb.h); 0: none was */
+    uint64_t chosen_at;             /* icount when these stretches were chosen last */
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;

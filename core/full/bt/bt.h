@@ -116,6 +116,7 @@ enum stub_kind {
     STUB_SYSTEM,      /* likewise, and ends its block */
     STUB_PAUSE,       /* the budget is used up */
     STUB_TLB,         /* an access isn't in the span: the TLB proper is probed, then back */
+    STUB_STRAYED,     /* a store isn't in the clear stretch: the span is looked at, then the TLB, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
@@ -136,9 +137,11 @@ struct stub {
     unsigned flags; /* where the status flags are */
     const struct decoded *replay;
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
-    struct probe probe;   /* STUB_TLB */
-    struct window window; /* STUB_TLB: to be opened, if .open */
-    bool keep;            /* STUB_TLB: SCRATCH_B, the addend of another window */
+    /* STUB_TLB and STUB_STRAYED: */
+    struct probe probe;
+    struct window window;  /* to be opened, if .open */
+    bool keep;             /* SCRATCH_B, the addend of another window */
+    enum tlb_stores store; /* STUB_STRAYED */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
 
@@ -238,6 +241,7 @@ void window_follow(struct unit *t, const struct insn *in, const struct decoded *
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
 void probe_tlb(struct unit *t, const struct stub *stub);
+void probe_strayed(struct unit *t, const struct stub *stub);
 /* The window again, behind an instruction that the interpreter has executed: its probe leaves in front of `next`. */
 void probe_again(struct unit *t, const struct insn *next, struct window w);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */

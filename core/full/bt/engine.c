@@ -13,6 +13,7 @@
 #include "x86/cpu_engine.h"
 #include "x86/mem.h"
 #include <errno.h>
+#include <string.h>
 
 /* ---- entering native code, and going on where it left ---- */
 
@@ -67,11 +68,23 @@ static void check_returns(struct cpu *cpu)
  */
 #define SLICE 16384
 
+/* Where stores are that weren't in their clear stretch, these are chosen now. */
+static void choose_clear(struct cpu *cpu)
+{
+    cpu->native.chosen_at = cpu->icount;
+    for (unsigned kind = 0; kind < STORES_KINDS; kind++)
+        if (cpu->native.strayed[kind])
+            tlb_clear_around(&cpu->tlb, kind, gva(cpu->native.strayed[kind]), cpu->cpl != 3);
+    memset(cpu->native.strayed, 0, sizeof(cpu->native.strayed));
+}
+
 static void stay_begin(struct cpu *cpu)
 {
     const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
     const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
     check_returns(cpu);
+    if (unlikely(cpu->icount - cpu->native.chosen_at >= SLICE))
+        choose_clear(cpu);
     cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);

@@ -168,6 +168,7 @@ static void emit_stub(struct unit *t, const struct stub *stub)
         emit_leave(t, LEAVE_PAUSE, stub->record);
         break;
     case STUB_TLB: probe_tlb(t, stub); break;
+    case STUB_STRAYED: probe_strayed(t, stub); break;
     case STUB_MISS: leave_missed(t, stub); break;
     case STUB_LINK:
     case STUB_SHADOWED: emit_link(t, stub); break;
