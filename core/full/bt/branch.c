@@ -162,10 +162,14 @@ static bool translate_jmp(struct unit *t, const struct insn *in, const struct de
 /*
  * The return cache is a ring of return addresses with the native code that goes on there: code of the calling block, so
  * that it is good as long as no block is killed and the regime stays (engine.c). CALL writes, RET compares.
+ *
+ * RET then is a host RET and CALL a host CALL, because nothing else makes the host's CPU predict where a return goes.
+ * Neither needs the host's stack for more than this: CALL's push is undone at once (RSP is struct cpu *), and RET pops
+ * what has just been pushed.
  */
 #define RETURN(field) ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct native_return, field)})
 
-/* The return address is in SCRATCH_A. */
+/* The return address is in SCRATCH_A. Behind the host's CALL is where the return goes on. */
 static void remember_return(struct unit *t, const struct insn *in)
 {
     struct emitter *e = t->e;
@@ -176,13 +180,13 @@ static void remember_return(struct unit *t, const struct insn *in)
     emit_byte(e, ALU_ADD, SCRATCH_B, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_B);
     emit_store(e, RETURN(rip), SCRATCH_A);
-    add_stub(t, STUB_LANDING, emit_lea_code(e, SCRATCH_A), in);
+    uint8_t *landing = emit_lea_code(e, SCRATCH_A);
     emit_store(e, RETURN(code), SCRATCH_A);
-}
-
-void translate_landing(struct unit *t, const struct insn *in)
-{
+    uint8_t *call = emit_call(e);
+    emit_patch(landing, e->at);
     jump_within_page(t, ALWAYS, in + 1);
+    emit_patch(call, e->at);
+    emit_lea(e, HOST_CPU, (struct host_mem){HOST_CPU, NO_REG, 0, 8});
 }
 
 static void push_return_address(struct unit *t, const struct insn *in)
@@ -235,7 +239,7 @@ static bool translate_ret(struct unit *t, const struct insn *in)
     emit_mov(e, SCRATCH_A, SCRATCH_B);
     emit_byte(e, ALU_SUB, SCRATCH_A, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_A);
-    emit_jump_mem(e, RETURN(code));
+    emit_push_return(e, RETURN(code));
     return true;
 }
 

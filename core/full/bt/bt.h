@@ -125,7 +125,6 @@ enum stub_kind {
     STUB_FAR_MISSED,  /* a direct branch whose target isn't in the jump table */
     STUB_CALL_MISSED, /* a call likewise */
     STUB_RETURN,      /* a return that the return cache doesn't know */
-    STUB_LANDING,     /* where the return of a call goes on */
     STUB_XMM,         /* the guest's XMM registers are to be loaded */
 };
 #define STUB_JUMPS 3
@@ -278,9 +277,8 @@ void emit_stubs(struct unit *t);
 bool ends_without_branch(const struct decoded *d);
 /* A direct branch to another page, through the jump table. */
 void translate_far(struct unit *t, const struct insn *in);
-/* The out-of-line parts of RET (not in the return cache) and CALL (where its return goes on). */
+/* The out-of-line part of RET: it isn't in the return cache. */
 void translate_return_missed(struct unit *t, const struct insn *in);
-void translate_landing(struct unit *t, const struct insn *in);
 
 /* Writes the translation that begins at `start` to the file that $VIRTLAB_BT_DUMP names, if it is set (dump.c). */
 void dump_translation(const struct bt *bt, const struct block *block, const uint8_t *page, const uint8_t *start);

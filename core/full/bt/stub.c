@@ -175,7 +175,6 @@ static void emit_stub(struct unit *t, const struct stub *stub)
     case STUB_FAR: translate_far(t, stub->record); break;
     case STUB_FAR_MISSED: leave_to_target(t, stub->record); break;
     case STUB_RETURN: translate_return_missed(t, stub->record); break;
-    case STUB_LANDING: translate_landing(t, stub->record); break;
     case STUB_CALL_MISSED: emit_leave(t, LEAVE_CALL, stub->record); break;
     default: load_xmm(t, stub); break;
     }
