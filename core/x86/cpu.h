@@ -117,6 +117,7 @@ struct native_state {
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;
+    const struct insn *unit;            /* ... and the first record of the code that has it, a block or a trace */
     const void *retry;                  /* ... and where that probe begins */
     const void *resume;                 /* of an instruction that leaves: where native code goes on behind it */
     uint64_t host_sp;                   /* the VMM's stack, while native code runs */

@@ -79,8 +79,7 @@ static void jump_to_loop(struct unit *t, unsigned condition)
     t->loop_replay = t->replay;
 }
 
-/* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
-static void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
+void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
 {
     if (!(t->flags & (IN_HOST | IN_MEMORY)))
         restore_flags(t, SCRATCH_A);
@@ -88,9 +87,7 @@ static void jump_within_page(struct unit *t, unsigned condition, const struct in
         jump_to_loop(t, condition);
         return;
     }
-    const struct block *target = in->link;
-    if (in->imm == (t->block->gpa.v & ~PAGE_MASK))
-        target = t->block;
+    const struct block *target = in->imm == (t->block->gpa.v & ~PAGE_MASK) ? t->block : in->link;
     if (target && target->native != t->bt->translator.cold)
         emit_jump_to(t->e, condition, t->flags & IN_MEMORY ? target->native : target->native_flags);
     else
@@ -115,12 +112,24 @@ static bool reachable(const struct insn *in)
     return (int64_t)in->imm == (int32_t)in->imm;
 }
 
+/* A conditional jump inside a trace: out of line where it leaves the trace. */
+static void leave_trace(struct unit *t, unsigned condition, const struct insn *in)
+{
+    const bool taken = next_in_unit(t)->gpa.v % PAGE_SIZE == in->imm;
+    const struct insn *out = taken ? in + 1 : in;
+    add_stub(t, out->imm < PAGE_SIZE ? STUB_EXIT : STUB_FAR, emit_jump(t->e, taken ? condition ^ 1 : condition), out);
+}
+
 static bool translate_jcc(struct unit *t, const struct insn *in, const struct decoded *d)
 {
     unsigned condition = d->z.opcode & 15;
     if (!reachable(in))
         return false;
     restore_flags(t, SCRATCH_A);
+    if (goes_on_in_unit(t)) {
+        leave_trace(t, condition, in);
+        return true;
+    }
     if (in->imm < PAGE_SIZE)
         jump_within_page(t, condition, in);
     else
@@ -150,7 +159,8 @@ static bool translate_jmp(struct unit *t, const struct insn *in, const struct de
     if (is_imm(d, 0)) {
         if (!reachable(in))
             return false;
-        translate_end(t, in);
+        if (!goes_on_in_unit(t))
+            translate_end(t, in);
         return true;
     }
     if (!load_target(t, in))
@@ -175,7 +185,9 @@ static void remember_return(struct unit *t, const struct insn *in)
     struct emitter *e = t->e;
     if (in[1].imm >= PAGE_SIZE)
         return; /* it goes on in another page */
-    t->flags = IN_MEMORY;
+    const unsigned flags = t->flags;
+    if (t->window.open)
+        emit_store(e, CPU_FIELD(native.kept), SCRATCH_B);
     emit_load(e, SCRATCH_B, CPU_FIELD(native.top));
     emit_byte(e, ALU_ADD, SCRATCH_B, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_B);
@@ -184,13 +196,18 @@ static void remember_return(struct unit *t, const struct insn *in)
     emit_store(e, RETURN(code), SCRATCH_A);
     uint8_t *call = emit_call(e);
     emit_patch(landing, e->at);
+    t->flags = IN_MEMORY; /* RET has saved them */
     jump_within_page(t, ALWAYS, in + 1);
+    t->flags = flags;
     emit_patch(call, e->at);
     emit_lea(e, HOST_CPU, (struct host_mem){HOST_CPU, NO_REG, 0, 8});
+    if (t->window.open)
+        emit_load(e, SCRATCH_B, CPU_FIELD(native.kept));
 }
 
 static void push_return_address(struct unit *t, const struct insn *in)
 {
+    lose_host_flags(t);
     struct host_mem m = probe_stack(t, in, GUEST_RSP, -8, true);
     code_address(t, in->off + in->len);
     emit_store(t->e, m, SCRATCH_A);
@@ -211,6 +228,10 @@ static bool translate_call(struct unit *t, const struct insn *in, const struct d
     }
     if (!reachable(in))
         return false;
+    if (goes_on_in_unit(t)) {
+        push_return_address(t, in);
+        return true;
+    }
     save_flags(t);
     push_return_address(t, in);
     if (in->imm < PAGE_SIZE) {

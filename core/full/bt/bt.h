@@ -71,7 +71,7 @@ struct link {
 #define LINKS_MAX (UINT64_C(1) << 18)
 /* What one block may need at most. */
 #define CODE_RESERVE  (64 << 10)
-#define LINKS_RESERVE 4
+#define LINKS_RESERVE (4 * BLOCK_MAX)
 
 struct bt;
 
@@ -82,9 +82,16 @@ void bt_decoder_init(ZydisDecoder *decoder);
 bool bt_translate(struct cpu *cpu, struct block *block);
 /*
  * The same anew, with one more instruction (of the block) left to the interpreter at once: it keeps meeting a device or
- * a page whose stores are watched, so that its probe is in vain. False: the old code serves on.
+ * a page whose stores are watched, so that its probe is in vain. `head` is the first block of the code that did.
+ * False: the old code serves on.
  */
-bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd);
+bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, const struct insn *odd);
+/*
+ * The same anew, with the blocks behind it that are executed most, as one (trace.c). Worth while for a block in whose
+ * native code the CPU was found TRACE_SAMPLES times.
+ */
+bool bt_translate_trace(struct cpu *cpu, struct block *head);
+#define TRACE_SAMPLES 8
 insn_fn op_translate, op_enter_native;
 
 /* Of engine_ops, for the engines whose translator this is. */
@@ -119,6 +126,7 @@ enum stub_kind {
     STUB_STRAYED,     /* a store isn't in the clear stretch: the span is looked at, then the TLB, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
+    STUB_EXIT,        /* out of the midst of a trace */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
     STUB_SHADOWED,    /* the same behind STI */
     STUB_FAR,         /* Jcc to another page */
@@ -133,6 +141,7 @@ struct stub {
     uint8_t *jump[STUB_JUMPS]; /* come here; NULL: none */
     const uint8_t *back;
     const struct insn *record;
+    unsigned step;  /* of the unit */
     unsigned flags; /* where the status flags are */
     const struct decoded *replay;
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
@@ -152,10 +161,21 @@ struct point {
     int held[2];
 };
 
+/* One instruction of what is translated. */
+struct step {
+    struct block *block; /* that it belongs to */
+    const struct insn *in;
+    unsigned through; /* how many instructions the unit has up to the end of this block */
+};
+
+/* What is translated as one: a block, or a trace of blocks (trace.c). */
 struct unit {
     struct bt *bt;
     struct emitter *e;
-    struct block *block;
+    struct block *block; /* the first */
+    struct step step[BLOCK_MAX];
+    unsigned count, now; /* steps; and the one being translated */
+    bool trace;
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
     struct window window;
@@ -226,9 +246,33 @@ void flags_written(struct unit *t, const struct decoded *d);
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
+/* Puts the block's instructions behind those that the unit has. */
+void unit_append(struct unit *t, struct block *block, const uint8_t *page);
+static inline const struct decoded *decoded_step(const struct unit *t, unsigned i)
+{
+    return &t->bt->decoded[i];
+}
+/* Is the present instruction the last of its block, and another block of the unit follows? */
+static inline bool goes_on_in_unit(const struct unit *t)
+{
+    return t->now + 1 < t->count && t->now + 1 == t->step[t->now].through;
+}
+/* Puts the blocks behind the first that are executed most into the unit (trace.c). */
+void trace_follow(struct unit *t, const uint8_t *page);
+/* The block that follows in a unit, when the present instruction is the last of its block; else NULL. */
+const struct block *next_in_unit(const struct unit *t);
+
+/*
+ * A unit is accounted at its top, whole. Who leaves it before its last block gives back what is accounted of the blocks
+ * behind; who comes back takes it again. Status flags are kept by the one, and must be saved for the other. SCRATCH_A
+ * is destroyed.
+ */
+void give_back(struct unit *t);
+void take_again(struct unit *t);
+
 void window_close(struct unit *t);
 bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
-struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p);
+struct window window_for(const struct unit *t, int base, int32_t disp, struct probe p);
 /* Behind an instruction: what it has done to the window's base. */
 void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
 
@@ -275,13 +319,15 @@ void translate_shadowed(struct unit *t, const struct insn *end);
 void emit_stubs(struct unit *t);
 /* Does its handler end the block without going on in another? (system.c) */
 bool ends_without_branch(const struct decoded *d);
+/* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
+void jump_within_page(struct unit *t, unsigned condition, const struct insn *in);
 /* A direct branch to another page, through the jump table. */
 void translate_far(struct unit *t, const struct insn *in);
 /* The out-of-line part of RET: it isn't in the return cache. */
 void translate_return_missed(struct unit *t, const struct insn *in);
 
 /* Writes the translation that begins at `start` to the file that $VIRTLAB_BT_DUMP names, if it is set (dump.c). */
-void dump_translation(const struct bt *bt, const struct block *block, const uint8_t *page, const uint8_t *start);
+void dump_translation(const struct unit *t, const uint8_t *start);
 
 bool uses_xmm(const struct decoded *d);
 /* Register to register: it can't leave the block, and changes no flags but its own. */

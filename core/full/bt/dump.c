@@ -25,22 +25,31 @@ static unsigned print_one(FILE *out, const struct bt *bt, uint64_t address, cons
     return known ? z.length : 1;
 }
 
-static void print_guest(FILE *out, const struct bt *bt, const struct block *block, const uint8_t *page)
+static void print_guest(FILE *out, const struct unit *t)
 {
-    for (unsigned i = 1; i <= block->count; i++) {
-        const struct insn *in = &block->insn[i];
-        (void)print_one(out, bt, (block->gpa.v & PAGE_MASK) + in->off, page + in->off, in->len);
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct decoded *d = decoded_step(t, i);
+        ZydisFormatter formatter;
+        char text[128] = "(unknown)";
+        uint64_t at = (t->step[i].block->gpa.v & PAGE_MASK) + t->step[i].in->off;
+        ZydisFormatterInit(&formatter, ZYDIS_FORMATTER_STYLE_INTEL);
+        if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID)
+            ZydisFormatterFormatInstruction(&formatter, &d->z, d->operand, d->z.operand_count_visible, text,
+                                            sizeof(text), at, NULL);
+        fprintf(out, "  %llx  %s\n", (unsigned long long)at, text);
     }
 }
 
-void dump_translation(const struct bt *bt, const struct block *block, const uint8_t *page, const uint8_t *start)
+void dump_translation(const struct unit *t, const uint8_t *start)
 {
+    const struct bt *bt = t->bt;
+    const struct block *block = t->block;
     const char *name = getenv("VIRTLAB_BT_DUMP");
     FILE *out = name ? fopen(name, "ae") : NULL;
     if (!out)
         return;
-    fprintf(out, "guest %#llx, %u instructions:\n", (unsigned long long)block->gpa.v, block->count);
-    print_guest(out, bt, block, page);
+    fprintf(out, "guest %#llx, %u instructions:\n", (unsigned long long)block->gpa.v, t->count);
+    print_guest(out, t);
     fprintf(out, "host, %zu bytes:\n", (size_t)(bt->code.at - start));
     for (const uint8_t *at = start; at < bt->code.at;) {
         if (at == block->native_flags)

@@ -154,11 +154,18 @@ static bool stop_soon(const struct cpu *cpu)
     return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
 }
 
-/* The budget is used up, and the block accounted. Often all that is needed is a new one. */
+/*
+ * The budget is used up, and the block accounted. Often all that is needed is a new one. Where this happens again and
+ * again is where time is spent: a trace is made of it.
+ */
 static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record)
 {
-    if (likely(!stop_soon(cpu)))
-        return go_native(cpu->native.retry);
+    struct block *block = block_entered_at(record - record->pos - 1);
+    if (likely(!stop_soon(cpu))) {
+        bool sampled = block->paused < TRACE_SAMPLES && ++block->paused == TRACE_SAMPLES;
+        if (likely(!sampled || !bt_translate_trace(cpu, block)))
+            return go_native(cpu->native.retry);
+    }
     enter_at(cpu, record);
     return interpret(record);
 }
@@ -224,7 +231,7 @@ static struct going execute_missed(struct cpu *cpu, const struct insn *record, u
     bool anew = in_vain(cpu) && ++block->heat >= bt_of(cpu)->translator.heat + ODD;
     if (anew) {
         block->heat = (uint16_t)bt_of(cpu)->translator.heat;
-        anew = bt_translate_odd(cpu, block, record);
+        anew = bt_translate_odd(cpu, block, block_entered_at(cpu->native.unit), record);
     }
     if (!anew && !(miss & MISS_WINDOW))
         return execute(cpu, record);

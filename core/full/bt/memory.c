@@ -226,7 +226,7 @@ static struct host_mem probe_window(struct unit *t, const struct insn *in, int b
 {
     if (!window_covers(t, base, disp, p)) {
         lose_host_flags(t);
-        struct window w = window_for(t, in, base, disp, p);
+        struct window w = window_for(t, base, disp, p);
         bool several = w.high - w.low > (int32_t)p.size || w.write != p.write;
         open_window(t, in, w, p.aligned, (p.write ? MISS_STORES : 0) | (several ? MISS_WINDOW : 0));
     }
@@ -249,7 +249,7 @@ static bool beside_window(const struct unit *t, const struct insn *in, struct pr
     const int base = host_of[in->base];
     if (!t->window.open || p.write || p.aligned || base == t->window.base)
         return false;
-    struct window w = window_for(t, in, base, (int32_t)in->disp, p);
+    struct window w = window_for(t, base, (int32_t)in->disp, p);
     return w.high - w.low == (int32_t)p.size && !w.write;
 }
 

@@ -31,7 +31,7 @@ static void emit_account(struct unit *t, const struct insn *at)
     struct emitter *e = t->e;
     t->flags = t->flags & ~(unsigned)IN_HOST ? t->flags & ~(unsigned)IN_HOST : IN_MEMORY; /* or dead */
     (void)emit_mem(e, (struct host_op){.opcode = 0x83, .w = true}, ALU_SUB, CPU_FIELD(native.budget));
-    emit8(e, (uint8_t)t->block->count);
+    emit8(e, (uint8_t)t->count);
     add_stub(t, STUB_PAUSE, emit_jump(e, IF_L), at);
     if (t->xmm)
         emit_xmm_check(t, at);
@@ -39,15 +39,25 @@ static void emit_account(struct unit *t, const struct insn *at)
 
 /* ---- the block ---- */
 
-static void decode(struct bt *bt, const struct block *block, const uint8_t *page)
+static void decode(struct bt *bt, struct decoded *d, const struct insn *in, const uint8_t *page)
 {
-    for (unsigned i = 0; i < block->count; i++) {
-        const struct insn *in = &block->insn[i + 1];
-        struct decoded *d = &bt->decoded[i];
-        d->code_size = CODE64;
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&bt->decoder, page + in->off, in->len, &d->z, d->operand)))
-            d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
+    d->code_size = CODE64;
+    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&bt->decoder, page + in->off, in->len, &d->z, d->operand)))
+        d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
+}
+
+void unit_append(struct unit *t, struct block *block, const uint8_t *page)
+{
+    const unsigned through = t->count + block->count;
+    for (unsigned i = 1; i <= block->count; i++, t->count++) {
+        t->step[t->count] = (struct step){.block = block, .in = &block->insn[i], .through = through};
+        decode(t->bt, &t->bt->decoded[t->count], &block->insn[i], page);
     }
+}
+
+const struct block *next_in_unit(const struct unit *t)
+{
+    return goes_on_in_unit(t) ? t->step[t->now + 1].block : NULL;
 }
 
 /*
@@ -60,9 +70,9 @@ static unsigned accounting_point(struct unit *t, bool *save)
     bool found = false;
     *save = true;
     t->xmm = false;
-    for (unsigned i = 0; i < t->block->count; i++) {
-        const struct insn *in = &t->block->insn[i + 1];
-        const struct decoded *d = &t->bt->decoded[i];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->step[i].in;
+        const struct decoded *d = decoded_step(t, i);
         if (d->z.mnemonic == ZYDIS_MNEMONIC_INVALID)
             break;
         t->xmm |= uses_xmm(d);
@@ -94,8 +104,8 @@ static void lose_scratches(struct unit *t)
 /* One instruction; false: it is the interpreter's, and native code leaves in front of it. */
 static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
 {
-    struct insn *in = &t->block->insn[i + 1];
-    const struct decoded *d = &t->bt->decoded[i];
+    struct insn *in = (struct insn *)t->step[i].in;
+    const struct decoded *d = decoded_step(t, i);
     flags_before(t, in, d);
     uint8_t *at = t->e->at;
     unsigned flags = t->flags, stubs = t->stub_count;
@@ -129,8 +139,9 @@ static unsigned translate_body(struct unit *t, unsigned point)
     bool left = false;
     t->first_left = BLOCK_MAX;
     lose_scratches(t);
-    for (unsigned i = 0; i < t->block->count; i++) {
-        const struct insn *in = &t->block->insn[i + 1];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->step[i].in;
+        t->now = i;
         if (i == point) {
             emit_account(t, in);
             lose_scratches(t); /* where a pause comes back to */
@@ -140,10 +151,11 @@ static unsigned translate_body(struct unit *t, unsigned point)
         if (left && i < t->first_left)
             t->first_left = i;
         t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}};
-        if (in->flags & INSN_LAST)
-            return done;
+        if (left && t->trace)
+            return 0;
     }
-    translate_end(t, &t->block->insn[t->block->count + 1]);
+    if (!(t->step[t->now].in->flags & INSN_LAST))
+        translate_end(t, t->step[t->now].in + 1);
     return done;
 }
 
@@ -179,21 +191,16 @@ static void begin(struct unit *t, bool save)
     t->block->native = t->e->at;
 }
 
-bool bt_translate(struct cpu *cpu, struct block *block)
+/* Translates the unit. On failure nothing is changed, but for the entries of its first block. */
+static bool translate_unit(struct cpu *cpu, struct unit *t)
 {
-    struct bt *bt = bt_of(cpu);
-    struct unit *t = &bt->unit;
-    const uint8_t *page = ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
-    uint8_t *start = bt->code.at;
+    uint8_t *start = t->e->at;
     bool save;
-    t->bt = bt, t->e = &bt->code, t->block = block, t->failed = false;
-    t->kernel = cpu->cpl != 3;
-    decode(bt, block, page);
     unsigned point = accounting_point(t, &save);
     begin(t, save);
     unsigned done = translate_body(t, point);
     if (t->first_left < point) { /* left before the accounting: do that first */
-        emit_rewind(&bt->code, start);
+        emit_rewind(t->e, start);
         begin(t, true);
         done = translate_body(t, 0);
     }
@@ -202,14 +209,39 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     if (done && t->loop_jump)
         translate_loop(t);
     if (!done || t->failed) {
-        emit_rewind(&bt->code, start);
-        block->native = block->native_flags = cpu->translator->cold;
+        emit_rewind(t->e, start);
         return false;
     }
-    block->insn[0].fn = op_enter_native;
-    dump_translation(bt, block, page, start);
+    t->block->insn[0].fn = op_enter_native;
+    dump_translation(t, start);
     COUNT(cpu->stats, BLOCKS_TRANSLATED);
     return true;
+}
+
+static struct unit *unit_begin(struct cpu *cpu, struct block *first, bool trace)
+{
+    struct bt *bt = bt_of(cpu);
+    struct unit *t = &bt->unit;
+    t->bt = bt, t->e = &bt->code, t->block = first, t->trace = trace;
+    t->failed = false;
+    t->count = 0;
+    t->kernel = cpu->cpl != 3;
+    return t;
+}
+
+static const uint8_t *code_of(const struct cpu *cpu, const struct block *block)
+{
+    return ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
+}
+
+bool bt_translate(struct cpu *cpu, struct block *block)
+{
+    struct unit *t = unit_begin(cpu, block, false);
+    unit_append(t, block, code_of(cpu, block));
+    if (translate_unit(cpu, t))
+        return true;
+    block->native = block->native_flags = cpu->translator->cold;
+    return false;
 }
 
 /* The bytes at an old entry lead to the new one; both expect the same of the flags. */
@@ -219,14 +251,10 @@ static void lead_on(const void *from, const void *to)
     emit_jump_to(&e, ALWAYS, to);
 }
 
-bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd)
+/* The block has new entries: what enters by the old ones is led there. False: it has none, and the old ones serve on. */
+static bool replace_entries(struct block *block, bool made, const void *native, const void *native_flags)
 {
-    struct bt *bt = bt_of(cpu);
-    const void *native = block->native, *native_flags = block->native_flags;
-    if (block->dead || !bt_has_room(bt))
-        return false;
-    block->insn[odd->pos + 1].flags |= INSN_ODD;
-    if (!bt_translate(cpu, block)) { /* nothing is left of it: the old code serves on */
+    if (!made) {
         block->native = native;
         block->native_flags = native_flags;
         return false;
@@ -235,6 +263,38 @@ bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *o
     if (native_flags != native)
         lead_on(native_flags, block->native_flags);
     return true;
+}
+
+static bool translate_again(struct cpu *cpu, struct block *block)
+{
+    const void *native = block->native, *native_flags = block->native_flags;
+    if (block->dead || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
+        return false;
+    return replace_entries(block, bt_translate(cpu, block), native, native_flags);
+}
+
+bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, const struct insn *odd)
+{
+    block->insn[odd->pos + 1].flags |= INSN_ODD;
+    if (head != block && translate_again(cpu, head)) /* a trace is that no more */
+        return true;
+    return translate_again(cpu, block);
+}
+
+bool bt_translate_trace(struct cpu *cpu, struct block *head)
+{
+    const void *native = head->native, *native_flags = head->native_flags;
+    if (head->dead || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
+        return false;
+    struct unit *t = unit_begin(cpu, head, true);
+    trace_follow(t, code_of(cpu, head));
+    bool made = false;
+    while (t->count > head->count && !made && !t->failed) {
+        made = translate_unit(cpu, t);
+        while (!made && t->count && t->step[t->count - 1].through > t->first_left)
+            t->count--; /* it ends in front of the block that the interpreter has to do with */
+    }
+    return replace_entries(head, made, native, native_flags);
 }
 
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */
