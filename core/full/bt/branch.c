@@ -58,6 +58,7 @@ void code_address(struct unit *t, uint64_t distance)
 void translate_far(struct unit *t, const struct insn *in)
 {
     save_flags(t);
+    go_home(t);
     code_address(t, in->imm);
     jump_through_table(t, STUB_FAR_MISSED, in, 0);
 }
@@ -87,6 +88,16 @@ void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
         jump_to_loop(t, condition);
         return;
     }
+    if (t->swaps && condition != ALWAYS) {
+        add_stub(t, STUB_EXIT, emit_jump(t->e, condition), in);
+        return;
+    }
+    if (t->swaps && in->imm == (t->block->gpa.v & ~PAGE_MASK)) {
+        save_flags(t);
+        emit_jump_to(t->e, ALWAYS, t->top);
+        return;
+    }
+    go_home(t);
     const struct block *target = in->imm == (t->block->gpa.v & ~PAGE_MASK) ? t->block : in->link;
     if (target && target->native != t->bt->translator.cold)
         emit_jump_to(t->e, condition, t->flags & IN_MEMORY ? target->native : target->native_flags);

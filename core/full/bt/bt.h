@@ -22,7 +22,10 @@
 /* ---- registers. RSP holds struct cpu *; R14 and R15 are scratch. Guest registers have fixed places: ---- */
 
 enum { HOST_CPU = RSP, SCRATCH_A = R14, SCRATCH_B = R15 };
-/* The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. */
+/*
+ * The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. This is so between units;
+ * one that loops may have others change places (registers.c): see struct unit.
+ */
 extern const int8_t host_of[16];
 
 #define CPU_FIELD(field) ((struct host_mem){HOST_CPU, NO_REG, 0, (int32_t)offsetof(struct cpu, field)})
@@ -176,6 +179,12 @@ struct unit {
     struct step step[BLOCK_MAX];
     unsigned count, now; /* steps; and the one being translated */
     bool trace;
+    int8_t host[16]; /* host registers of guest ones, inside the unit */
+    struct swap {
+        unsigned in, out; /* guest registers: `in` has the host register that elsewhere is `out`'s */
+    } swap[3];
+    unsigned swaps;
+    const uint8_t *top; /* where a unit with swaps begins, with flags saved and registers changed */
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
     struct window window;
@@ -262,6 +271,13 @@ void trace_follow(struct unit *t, const uint8_t *page);
 /* The block that follows in a unit, when the present instruction is the last of its block; else NULL. */
 const struct block *next_in_unit(const struct unit *t);
 
+/* Gives a unit that is a loop the registers that it uses (registers.c). */
+void choose_registers(struct unit *t);
+void own_registers(struct unit *t); /* those that it has otherwise */
+/* In front of leaving the unit, and behind coming into it. Flags and scratch registers are kept. */
+void go_home(struct unit *t);
+void come_back(struct unit *t);
+
 /*
  * A unit is accounted at its top, whole. Who leaves it before its last block gives back what is accounted of the blocks
  * behind; who comes back takes it again. Status flags are kept by the one, and must be saved for the other. SCRATCH_A
@@ -293,8 +309,8 @@ bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m
 /* A guest register's value, in its own host register or in `scratch`. */
 static inline int guest_register(struct unit *t, unsigned r, int scratch)
 {
-    if (host_of[r] != NO_REG)
-        return host_of[r];
+    if (t->host[r] != NO_REG)
+        return t->host[r];
     emit_load(t->e, scratch, cpu_gpr(r));
     return scratch;
 }
@@ -330,6 +346,8 @@ void translate_return_missed(struct unit *t, const struct insn *in);
 void dump_translation(const struct unit *t, const uint8_t *start);
 
 bool uses_xmm(const struct decoded *d);
+/* Is it copy.c's? */
+bool is_copied(const struct decoded *d);
 /* Register to register: it can't leave the block, and changes no flags but its own. */
 bool is_plain(const struct decoded *d, const struct insn *in);
 

@@ -36,7 +36,7 @@ bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m
     } else if (in->base != GPR_ZERO) {
         m->base = guest_register(t, in->base, SCRATCH_A);
     }
-    if (in->index != GPR_ZERO && host_of[in->index] == NO_REG)
+    if (in->index != GPR_ZERO && t->host[in->index] == NO_REG)
         window_close(t);
     if (in->index != GPR_ZERO)
         m->index = guest_register(t, in->index, SCRATCH_B);
@@ -123,7 +123,7 @@ static void open_window(struct unit *t, const struct insn *in, struct window w, 
     struct probe p = {(unsigned)(w.high - w.low), w.write, aligned};
     if (t->kernel) {
         lea_window(t, w);
-        struct stub *stub = emit_span(t, in, p, w.base == host_of[RSP] ? STORES_STACK : STORES_OTHER);
+        struct stub *stub = emit_span(t, in, p, w.base == t->host[RSP] ? STORES_STACK : STORES_OTHER);
         emit_load(t->e, SCRATCH_B, CPU_FIELD(tlb.span.addend));
         stub->back = t->e->at;
         stub->miss = miss;
@@ -246,7 +246,7 @@ struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int
 /* A lone load, while a window over others is open, which had better stay. */
 static bool beside_window(const struct unit *t, const struct insn *in, struct probe p)
 {
-    const int base = host_of[in->base];
+    const int base = t->host[in->base];
     if (!t->window.open || p.write || p.aligned || base == t->window.base)
         return false;
     struct window w = window_for(t, base, (int32_t)in->disp, p);
@@ -258,9 +258,9 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
     struct emitter *e = t->e;
     bool based = in->seg == SEG_FS || in->seg == SEG_GS;
     bool simple = in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 &&
-                  host_of[in->base] != NO_REG && in->disp == (int32_t)in->disp;
+                  t->host[in->base] != NO_REG && in->disp == (int32_t)in->disp;
     if (simple && !(t->kernel && beside_window(t, in, p))) {
-        *m = probe_window(t, in, host_of[in->base], (int32_t)in->disp, p);
+        *m = probe_window(t, in, t->host[in->base], (int32_t)in->disp, p);
         *free = SCRATCH_A;
         return true;
     }

@@ -50,8 +50,8 @@ static bool push_memory(struct unit *t, const struct insn *in)
 static bool pop_register(struct unit *t, const struct insn *in, unsigned r)
 {
     struct host_mem m = probe_stack(t, in, GUEST_RSP, 0, false);
-    bool direct = host_of[r] != NO_REG && r != RSP;
-    emit_load(t->e, direct ? host_of[r] : SCRATCH_A, m);
+    bool direct = t->host[r] != NO_REG && r != RSP;
+    emit_load(t->e, direct ? t->host[r] : SCRATCH_A, m);
     move_stack(t, 8);
     if (r == RSP)
         emit_mov(t->e, GUEST_RSP, SCRATCH_A);

@@ -77,6 +77,7 @@ static void leave_before(struct unit *t, enum leave why, const struct insn *in)
 {
     save_flags(t);
     give_back(t);
+    go_home(t);
     tell_resume(t);
     emit_leave(t, why, in);
 }
@@ -109,6 +110,7 @@ static void leave_missed(struct unit *t, const struct stub *stub)
     emit_store(e, CPU_FIELD(native.missed_slot), SCRATCH_B);
     save_flags(t);
     give_back(t);
+    go_home(t);
     emit_pointer(e, SCRATCH_A, t->block->insn);
     emit_store(e, CPU_FIELD(native.unit), SCRATCH_A);
     uint8_t *retry = emit_lea_code(e, SCRATCH_B);
@@ -116,6 +118,7 @@ static void leave_missed(struct unit *t, const struct stub *stub)
     tell_resume(t);
     emit_leave(t, LEAVE_MISS + stub->miss, stub->record);
     emit_patch(retry, e->at);
+    come_back(t);
     take_again(t);
     if (t->xmm)
         emit_xmm_check(t, stub->record);
@@ -128,6 +131,7 @@ static void resume_behind(struct unit *t)
 {
     const struct point *p = &t->behind[t->now];
     t->flags = IN_MEMORY;
+    come_back(t);
     take_again(t);
     if (t->now + 1 < t->count) {
         const struct insn *next = t->step[++t->now].in;
@@ -180,14 +184,16 @@ static void leave_paused(struct unit *t, const struct stub *stub)
 {
     save_flags(t);
     give_back(t);
+    go_home(t);
     uint8_t *retry = emit_lea_code(t->e, SCRATCH_B);
     emit_store(t->e, CPU_FIELD(native.retry), SCRATCH_B);
     emit_leave(t, LEAVE_PAUSE, stub->record);
-    if (!blocks_behind(t)) {
+    if (!blocks_behind(t) && !t->swaps) {
         emit_patch(retry, stub->back);
         return;
     }
     emit_patch(retry, t->e->at);
+    come_back(t);
     take_again(t);
     emit_patch(emit_jump(t->e, ALWAYS), stub->back);
 }

@@ -23,7 +23,7 @@ static const struct block *usable(const struct unit *t, const struct insn *in)
         return NULL;
     const struct block *block = in->imm == (t->block->gpa.v & ~PAGE_MASK) ? t->block : in->link;
     const bool fine = block && !block->dead && block->native != t->bt->translator.cold;
-    return fine && t->count + block->count <= BLOCK_MAX ? block : NULL;
+    return fine && (block == t->block || t->count + block->count <= BLOCK_MAX) ? block : NULL;
 }
 
 /* Of the two ways of a conditional jump: back to the top, else where the CPU was found more often. */

@@ -189,6 +189,8 @@ static void begin(struct unit *t, bool save)
     if (save)
         save_flags(t);
     t->block->native = t->e->at;
+    come_back(t);
+    t->top = t->e->at;
 }
 
 /* Translates the unit. On failure nothing is changed, but for the entries of its first block. */
@@ -226,6 +228,7 @@ static struct unit *unit_begin(struct cpu *cpu, struct block *first, bool trace)
     t->failed = false;
     t->count = 0;
     t->kernel = cpu->cpl != 3;
+    own_registers(t);
     return t;
 }
 
@@ -288,9 +291,11 @@ bool bt_translate_trace(struct cpu *cpu, struct block *head)
         return false;
     struct unit *t = unit_begin(cpu, head, true);
     trace_follow(t, code_of(cpu, head));
+    choose_registers(t);
     bool made = false;
-    while (t->count > head->count && !made && !t->failed) {
+    while ((t->count > head->count || t->swaps) && !made && !t->failed) {
         made = translate_unit(cpu, t);
+        own_registers(t);
         while (!made && t->count && t->step[t->count - 1].through > t->first_left)
             t->count--; /* it ends in front of the block that the interpreter has to do with */
     }

@@ -114,7 +114,7 @@ bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p)
 /* The range to probe for an access of `in` at [r + disp], and for those behind it. */
 static struct window look_ahead(const struct unit *t, unsigned r, int32_t disp, struct probe p)
 {
-    struct window w = {true, p.write, host_of[r], disp, disp + (int32_t)p.size};
+    struct window w = {true, p.write, t->host[r], disp, disp + (int32_t)p.size};
     int64_t moved = 0;
     for (unsigned i = t->now; i < t->count; i++) {
         const struct insn *next = t->step[i].in;
@@ -148,7 +148,7 @@ static struct window look_ahead(const struct unit *t, unsigned r, int32_t disp, 
 struct window window_for(const struct unit *t, int base, int32_t disp, struct probe p)
 {
     for (unsigned r = 0; r < 16 && !p.aligned; r++)
-        if (host_of[r] == base)
+        if (t->host[r] == base)
             return look_ahead(t, r, disp, p);
     return (struct window){false, p.write, base, disp, disp + (int32_t)p.size};
 }
@@ -158,7 +158,7 @@ void window_follow(struct unit *t, const struct insn *in, const struct decoded *
     struct window *w = &t->window;
     for (unsigned r = 0; r < 16 && w->open; r++) {
         int64_t change;
-        if (host_of[r] != w->base)
+        if (t->host[r] != w->base)
             continue;
         if (!change_of(in, d, r, &change) || change != (int16_t)change) {
             w->open = false;
