@@ -268,6 +268,8 @@ static inline bool goes_on_in_unit(const struct unit *t)
 }
 /* Puts the blocks behind the first that are executed most into the unit (trace.c). */
 void trace_follow(struct unit *t, const uint8_t *page);
+/* Does its end, or its last conditional jump, lead to its top? */
+bool goes_to_top(const struct unit *t);
 /* The block that follows in a unit, when the present instruction is the last of its block; else NULL. */
 const struct block *next_in_unit(const struct unit *t);
 

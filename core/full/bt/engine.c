@@ -162,7 +162,7 @@ static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record
 {
     struct block *block = block_entered_at(record - record->pos - 1);
     if (likely(!stop_soon(cpu))) {
-        bool sampled = block->paused < TRACE_SAMPLES && ++block->paused == TRACE_SAMPLES;
+        bool sampled = block->paused < UINT16_MAX && ++block->paused == TRACE_SAMPLES;
         if (likely(!sampled || !bt_translate_trace(cpu, block)))
             return go_native(cpu->native.retry);
     }

@@ -44,13 +44,6 @@ static bool movable(const struct decoded *d)
     return is_copied(d) || d->z.meta.category == ZYDIS_CATEGORY_COND_BR || (d->z.mnemonic == ZYDIS_MNEMONIC_JMP && is_imm(d, 0));
 }
 
-static bool goes_to_top(const struct unit *t)
-{
-    const uint64_t top = t->block->gpa.v & ~PAGE_MASK;
-    const struct insn *last = t->step[t->count - 1].in;
-    return (last->flags & INSN_LAST) ? last->imm == top || last[1].imm == top : last[1].imm == top;
-}
-
 /* The register in memory that is used most, and one in a register that isn't used; false: there is no such pair. */
 static bool find_swap(const struct unit *t, const unsigned uses[16], struct swap *swap)
 {

@@ -26,13 +26,13 @@ static const struct block *usable(const struct unit *t, const struct insn *in)
     return fine && (block == t->block || t->count + block->count <= BLOCK_MAX) ? block : NULL;
 }
 
-/* Of the two ways of a conditional jump: back to the top, else where the CPU was found more often. */
+/* Of the two ways of a conditional jump that where the CPU was found more often. */
 static const struct block *likelier(const struct unit *t, const struct block *taken, const struct block *not_taken)
 {
     if (!taken || !not_taken)
         return taken ? taken : not_taken;
-    if (taken == t->block || not_taken == t->block)
-        return t->block;
+    if (taken->paused == not_taken->paused)
+        return taken == t->block ? taken : not_taken;
     return taken->paused > not_taken->paused ? taken : not_taken;
 }
 
@@ -54,6 +54,13 @@ static const struct block *successor(const struct unit *t)
     }
 }
 
+bool goes_to_top(const struct unit *t)
+{
+    const uint64_t top = t->block->gpa.v & ~PAGE_MASK;
+    const struct insn *last = t->step[t->count - 1].in;
+    return (last->flags & INSN_LAST) ? last->imm == top || last[1].imm == top : last[1].imm == top;
+}
+
 /* Is the block in the unit already? */
 static bool holds(const struct unit *t, const struct block *block)
 {
@@ -72,5 +79,7 @@ void trace_follow(struct unit *t, const uint8_t *page)
         next = successor(t);
         if (next == t->block && !loop)
             loop = t->count;
+        if (next && next->loops && next != t->block)
+            return; /* there native code stays for a while */
     } while (next && (loop ? t->count + loop <= LOOP_MAX || next != t->block : !holds(t, next)));
 }

@@ -270,6 +270,7 @@ static bool replace_entries(struct block *block, bool made, const void *native, 
 
 static bool translate_again(struct cpu *cpu, struct block *block)
 {
+    block->loops = false;
     const void *native = block->native, *native_flags = block->native_flags;
     if (block->dead || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
         return false;
@@ -299,6 +300,7 @@ bool bt_translate_trace(struct cpu *cpu, struct block *head)
         while (!made && t->count && t->step[t->count - 1].through > t->first_left)
             t->count--; /* it ends in front of the block that the interpreter has to do with */
     }
+    head->loops = made && goes_to_top(t);
     return replace_entries(head, made, native, native_flags);
 }
 
