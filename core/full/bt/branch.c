@@ -66,7 +66,7 @@ void translate_far(struct unit *t, const struct insn *in)
 /* Back to the block's own top, with flags that can be made again there? */
 static bool goes_round(const struct unit *t, const struct insn *in)
 {
-    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) &&
+    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) && !t->replay_stack &&
            (t->loop_top ? t->loop_replay == t->replay : !t->loop_jump);
 }
 
@@ -107,6 +107,7 @@ void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
 
 void translate_end(struct unit *t, const struct insn *end)
 {
+    settle_stack(t);
     if (end->imm < PAGE_SIZE)
         jump_within_page(t, ALWAYS, end);
     else
@@ -136,6 +137,8 @@ static bool translate_jcc(struct unit *t, const struct insn *in, const struct de
     unsigned condition = d->z.opcode & 15;
     if (!reachable(in))
         return false;
+    if (!goes_on_in_unit(t))
+        settle_stack(t);
     restore_flags(t, SCRATCH_A);
     if (goes_on_in_unit(t)) {
         leave_trace(t, condition, in);
@@ -153,6 +156,7 @@ static bool translate_jcc(struct unit *t, const struct insn *in, const struct de
 static bool load_target(struct unit *t, const struct insn *in)
 {
     save_flags(t);
+    settle_stack(t);
     if (in->flags & INSN_MEM) {
         struct host_mem m;
         int free;
@@ -197,6 +201,7 @@ static void remember_return(struct unit *t, const struct insn *in)
     if (in[1].imm >= PAGE_SIZE)
         return; /* it goes on in another page */
     const unsigned flags = t->flags;
+    const int32_t lag = t->lag;
     if (t->window.open)
         emit_store(e, CPU_FIELD(native.kept), SCRATCH_B);
     emit_load(e, SCRATCH_B, CPU_FIELD(native.top));
@@ -207,9 +212,11 @@ static void remember_return(struct unit *t, const struct insn *in)
     emit_store(e, RETURN(code), SCRATCH_A);
     uint8_t *call = emit_call(e);
     emit_patch(landing, e->at);
-    t->flags = IN_MEMORY; /* RET has saved them */
+    t->flags = IN_MEMORY; /* as RET leaves it */
+    t->lag = 0;
     jump_within_page(t, ALWAYS, in + 1);
     t->flags = flags;
+    t->lag = lag;
     emit_patch(call, e->at);
     emit_lea(e, HOST_CPU, (struct host_mem){HOST_CPU, NO_REG, 0, 8});
     if (t->window.open)
@@ -222,7 +229,9 @@ static void push_return_address(struct unit *t, const struct insn *in)
     struct host_mem m = probe_stack(t, in, GUEST_RSP, -8, true);
     code_address(t, in->off + in->len);
     emit_store(t->e, m, SCRATCH_A);
-    emit_lea(t->e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, -8});
+    move_stack(t, -8);
+    if (!goes_on_in_unit(t))
+        settle_stack(t);
     remember_return(t, in);
 }
 
@@ -267,7 +276,7 @@ static bool translate_ret(struct unit *t, const struct insn *in)
     add_stub(t, STUB_RETURN, emit_jump(e, IF_NE), in);
     emit_alu_constant(e, ALU_AND, SCRATCH_A, (int32_t)PAGE_MASK);
     emit_store(e, cpu_gpr(GPR_PAGE), SCRATCH_A);
-    emit_lea(e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, (int32_t)(8 + in->imm)});
+    emit_lea(e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, t->lag + (int32_t)(8 + in->imm)});
     emit_mov(e, SCRATCH_A, SCRATCH_B);
     emit_byte(e, ALU_SUB, SCRATCH_A, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_A);
@@ -277,7 +286,7 @@ static bool translate_ret(struct unit *t, const struct insn *in)
 
 void translate_return_missed(struct unit *t, const struct insn *in)
 {
-    jump_through_table(t, STUB_LEAVE, in, (int32_t)(8 + in->imm));
+    jump_through_table(t, STUB_LEAVE, in, t->lag + (int32_t)(8 + in->imm));
 }
 
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d)

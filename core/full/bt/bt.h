@@ -147,6 +147,8 @@ struct stub {
     unsigned step;  /* of the unit */
     unsigned flags; /* where the status flags are */
     const struct decoded *replay;
+    bool replay_stack;
+    int32_t replay_lag, lag; /* as in struct unit */
     unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
     /* STUB_TLB and STUB_STRAYED: */
     struct probe probe;
@@ -162,6 +164,7 @@ struct point {
     unsigned flags;
     struct window window;
     int held[2];
+    int32_t lag;
 };
 
 /* One instruction of what is translated. */
@@ -187,6 +190,9 @@ struct unit {
     const uint8_t *top; /* where a unit with swaps begins, with flags saved and registers changed */
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
+    int32_t lag;                  /* guest RSP is its host register + lag (stack.c) */
+    bool replay_stack;            /* `replay` is an ADD or SUB to RSP that was not executed: RSP before it was */
+    int32_t replay_lag;           /* ... its host register + this */
     struct window window;
     int held[2];    /* guest registers that live in memory, and that SCRATCH_A and SCRATCH_B hold still; or NO_REG */
     bool held_kept; /* the present instruction says so of itself */
@@ -251,6 +257,7 @@ void lose_host_flags(struct unit *t);
 /* In front of an instruction that may change what makes the flags again, and behind one that wrote them. */
 void flags_before(struct unit *t, const struct insn *in, const struct decoded *d);
 void flags_written(struct unit *t, const struct decoded *d);
+void flags_written_stack(struct unit *t, const struct decoded *d);
 /* Are the guest's XMM registers in the host's? If not, `in` is where to go on after loading them. */
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
@@ -276,7 +283,7 @@ const struct block *next_in_unit(const struct unit *t);
 /* Gives a unit that is a loop the registers that it uses (registers.c). */
 void choose_registers(struct unit *t);
 void own_registers(struct unit *t); /* those that it has otherwise */
-/* In front of leaving the unit, and behind coming into it. Flags and scratch registers are kept. */
+/* In front of leaving the unit, and behind coming into it: RSP's lag too. Flags and scratch registers are kept. */
 void go_home(struct unit *t);
 void come_back(struct unit *t);
 
@@ -291,8 +298,17 @@ void take_again(struct unit *t);
 void window_close(struct unit *t);
 bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
 struct window window_for(const struct unit *t, int base, int32_t disp, struct probe p);
-/* Behind an instruction: what it has done to the window's base. */
-void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
+/* Behind an instruction: what it has done to the window's base. `lagging`: RSP's host register is as it was. */
+void window_follow(struct unit *t, const struct insn *in, const struct decoded *d, bool lagging);
+
+/* Does the instruction leave RSP's lag alone, or only change it? All others want it settled. */
+bool keeps_lag(const struct decoded *d);
+void settle_stack(struct unit *t);
+void move_stack(struct unit *t, int32_t distance);
+static inline int32_t lag_of(const struct unit *t, unsigned r)
+{
+    return r == RSP ? t->lag : 0;
+}
 
 /*
  * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The

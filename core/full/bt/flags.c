@@ -107,12 +107,25 @@ static void replay_sum(struct unit *t, const struct decoded *d, int scratch)
     }
 }
 
+/* The same to RSP, which was not executed. */
+static void replay_stack(struct unit *t, const struct decoded *d, int scratch)
+{
+    const enum alu alu = d->z.mnemonic == ZYDIS_MNEMONIC_ADD ? ALU_ADD : ALU_CMP;
+    emit_lea(t->e, scratch, (struct host_mem){t->host[RSP], NO_REG, 0, t->replay_lag});
+    emit_alu_constant(t->e, alu, scratch, (int32_t)d->operand[1].imm.value.s);
+    t->flags |= IN_HOST;
+}
+
 static void replay(struct unit *t, int scratch)
 {
     const struct decoded *d = t->replay;
     lose_scratch(t, scratch);
     if (scratch == SCRATCH_B)
         window_close(t);
+    if (t->replay_stack) {
+        replay_stack(t, d, scratch);
+        return;
+    }
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST: copy_again(t, d); break;
@@ -142,7 +155,9 @@ void flags_before(struct unit *t, const struct insn *in, const struct decoded *d
     if (!(t->flags & IN_REPLAY))
         return;
     bool lost = d->z.mnemonic == ZYDIS_MNEMONIC_INVALID;
-    for (unsigned i = 0; i < replay_operands(t->replay) && !lost; i++)
+    if (t->replay_stack)
+        lost |= changes(d, RSP) && !keeps_lag(d);
+    for (unsigned i = 0; i < replay_operands(t->replay) && !lost && !t->replay_stack; i++)
         lost = is_general(&t->replay->operand[i]) && changes(d, register_of(&t->replay->operand[i]));
     struct flag_use use = flag_use(d);
     if (!lost || (is_plain(d, in) && use.writes && !use.reads))
@@ -152,9 +167,18 @@ void flags_before(struct unit *t, const struct insn *in, const struct decoded *d
     t->flags &= ~(unsigned)IN_REPLAY;
 }
 
+void flags_written_stack(struct unit *t, const struct decoded *d)
+{
+    t->flags = IN_REPLAY;
+    t->replay = d;
+    t->replay_stack = true;
+    t->replay_lag = t->lag;
+}
+
 void flags_written(struct unit *t, const struct decoded *d)
 {
     t->flags = IN_HOST;
+    t->replay_stack = false;
     if (can_replay(t, d)) {
         t->flags |= IN_REPLAY;
         t->replay = d;

@@ -27,9 +27,10 @@ _Static_assert(sizeof(struct tlb_entry) == 64, "the probe shifts by 6");
 
 bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m)
 {
-    if (in->disp != (int32_t)in->disp)
+    const int64_t disp = in->disp + lag_of(t, in->base);
+    if (disp != (int32_t)disp)
         return false;
-    *m = (struct host_mem){NO_REG, NO_REG, in->scale, (int32_t)in->disp};
+    *m = (struct host_mem){NO_REG, NO_REG, in->scale, (int32_t)disp};
     if (in->base == GPR_PAGE) {
         emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
         m->base = SCRATCH_A;
@@ -240,7 +241,8 @@ void probe_again(struct unit *t, const struct insn *next, struct window w)
 
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
 {
-    return probe_window(t, in, base, disp, (struct probe){.size = 8, .write = write});
+    const int32_t lag = base == t->host[RSP] ? t->lag : 0;
+    return probe_window(t, in, base, disp + lag, (struct probe){.size = 8, .write = write});
 }
 
 /* A lone load, while a window over others is open, which had better stay. */
@@ -249,7 +251,7 @@ static bool beside_window(const struct unit *t, const struct insn *in, struct pr
     const int base = t->host[in->base];
     if (!t->window.open || p.write || p.aligned || base == t->window.base)
         return false;
-    struct window w = window_for(t, base, (int32_t)in->disp, p);
+    struct window w = window_for(t, base, (int32_t)in->disp + lag_of(t, in->base), p);
     return w.high - w.low == (int32_t)p.size && !w.write;
 }
 
@@ -257,10 +259,11 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
 {
     struct emitter *e = t->e;
     bool based = in->seg == SEG_FS || in->seg == SEG_GS;
+    const int64_t disp = in->disp + lag_of(t, in->base);
     bool simple = in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 &&
-                  t->host[in->base] != NO_REG && in->disp == (int32_t)in->disp;
+                  t->host[in->base] != NO_REG && disp == (int32_t)disp;
     if (simple && !(t->kernel && beside_window(t, in, p))) {
-        *m = probe_window(t, in, t->host[in->base], (int32_t)in->disp, p);
+        *m = probe_window(t, in, t->host[in->base], (int32_t)disp, p);
         *free = SCRATCH_A;
         return true;
     }

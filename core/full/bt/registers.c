@@ -78,8 +78,15 @@ void choose_registers(struct unit *t)
     }
 }
 
+static void move_rsp(struct unit *t, int32_t distance)
+{
+    if (distance)
+        emit_lea(t->e, host_of[RSP], (struct host_mem){host_of[RSP], NO_REG, 0, distance});
+}
+
 void go_home(struct unit *t)
 {
+    move_rsp(t, t->lag);
     for (unsigned i = 0; i < t->swaps; i++) {
         const int host = host_of[t->swap[i].out];
         emit_store(t->e, cpu_gpr(t->swap[i].in), host);
@@ -89,6 +96,7 @@ void go_home(struct unit *t)
 
 void come_back(struct unit *t)
 {
+    move_rsp(t, -t->lag);
     for (unsigned i = 0; i < t->swaps; i++) {
         const int host = host_of[t->swap[i].out];
         emit_store(t->e, cpu_gpr(t->swap[i].out), host);

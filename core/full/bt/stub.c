@@ -16,7 +16,8 @@ struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const 
     t->failed |= t->stub_count == STUBS_MAX;
     struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
     *stub = (struct stub){
-        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .step = t->now, .flags = t->flags, .replay = t->replay};
+        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .step = t->now, .flags = t->flags, .replay = t->replay,
+        .replay_stack = t->replay_stack, .replay_lag = t->replay_lag, .lag = t->lag};
     return stub;
 }
 
@@ -131,6 +132,7 @@ static void resume_behind(struct unit *t)
 {
     const struct point *p = &t->behind[t->now];
     t->flags = IN_MEMORY;
+    t->lag = p->lag;
     come_back(t);
     take_again(t);
     if (t->now + 1 < t->count) {
@@ -188,7 +190,7 @@ static void leave_paused(struct unit *t, const struct stub *stub)
     uint8_t *retry = emit_lea_code(t->e, SCRATCH_B);
     emit_store(t->e, CPU_FIELD(native.retry), SCRATCH_B);
     emit_leave(t, LEAVE_PAUSE, stub->record);
-    if (!blocks_behind(t) && !t->swaps) {
+    if (!blocks_behind(t) && !t->swaps && !t->lag) {
         emit_patch(retry, stub->back);
         return;
     }
@@ -209,6 +211,9 @@ static void emit_stub(struct unit *t, const struct stub *stub)
             emit_patch(stub->jump[i], t->e->at);
     t->flags = stub->flags;
     t->replay = stub->replay;
+    t->replay_stack = stub->replay_stack;
+    t->replay_lag = stub->replay_lag;
+    t->lag = stub->lag;
     t->now = stub->step;
     switch (stub->kind) {
     case STUB_LEAVE: leave_before(t, LEAVE_RECORD, stub->record); break;
@@ -221,10 +226,12 @@ static void emit_stub(struct unit *t, const struct stub *stub)
     case STUB_SHADOWED: emit_link(t, stub); break;
     case STUB_EXIT:
         give_back(t);
+        settle_stack(t);
         jump_within_page(t, ALWAYS, stub->record);
         break;
     case STUB_FAR:
         give_back(t);
+        settle_stack(t);
         translate_far(t, stub->record);
         break;
     case STUB_FAR_MISSED: leave_to_target(t, stub->record); break;

@@ -91,7 +91,7 @@ static unsigned accounting_point(struct unit *t, bool *save)
 
 static bool translate_one(struct unit *t, const struct insn *in, const struct decoded *d)
 {
-    return translate_copy(t, in, d) || translate_stack(t, in, d) || translate_division(t, in, d) ||
+    return translate_stack(t, in, d) || translate_copy(t, in, d) || translate_division(t, in, d) ||
            translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
@@ -107,12 +107,18 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
     struct insn *in = (struct insn *)t->step[i].in;
     const struct decoded *d = decoded_step(t, i);
     flags_before(t, in, d);
+    const bool lagging = keeps_lag(d);
+    if (!lagging)
+        settle_stack(t);
+    const int32_t lag = t->lag;
     uint8_t *at = t->e->at;
     unsigned flags = t->flags, stubs = t->stub_count;
     const struct decoded *replay = t->replay;
+    const bool replay_was_stack = t->replay_stack;
+    const int32_t replay_lag = t->replay_lag;
     t->held_kept = false;
     if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && !(in->flags & INSN_ODD) && translate_one(t, in, d)) {
-        window_follow(t, in, d);
+        window_follow(t, in, d, lagging);
         if (!t->held_kept)
             lose_scratches(t);
         return true;
@@ -121,6 +127,9 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
     emit_rewind(t->e, at);
     t->flags = flags;
     t->replay = replay;
+    t->replay_stack = replay_was_stack;
+    t->replay_lag = replay_lag;
+    t->lag = lag;
     t->stub_count = stubs;
     bool system = (in->flags & INSN_LAST) && ends_without_branch(d);
     if (after_left && !(in->flags & INSN_LAST))
@@ -129,6 +138,7 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
         add_stub(t, system ? STUB_SYSTEM : STUB_LEAVE, emit_jump(t->e, ALWAYS), in);
     window_close(t);
     t->flags = IN_MEMORY;
+    t->lag = 0;
     return false;
 }
 
@@ -150,7 +160,7 @@ static unsigned translate_body(struct unit *t, unsigned point)
         done += !left;
         if (left && i < t->first_left)
             t->first_left = i;
-        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}};
+        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}, t->lag};
         if (left && t->trace)
             return 0;
     }
@@ -172,6 +182,8 @@ static void translate_loop(struct unit *t)
     window_close(t);
     t->flags = IN_REPLAY;
     t->replay = replay;
+    t->replay_stack = false;
+    t->lag = 0;
     t->loop_top = t->e->at;
     emit_patch(jump, t->loop_top);
     (void)translate_body(t, 0);
@@ -184,6 +196,8 @@ static void begin(struct unit *t, bool save)
     memset(t->resume, 0, sizeof(t->resume));
     window_close(t);
     t->flags = IN_HOST;
+    t->lag = 0;
+    t->replay_stack = false;
     t->loop_top = t->loop_jump = NULL;
     t->block->native_flags = t->e->at;
     if (save)

@@ -124,7 +124,7 @@ static struct window look_ahead(const struct unit *t, unsigned r, int32_t disp, 
         if (!known && (next->flags & INSN_MEM) && d->z.mnemonic != ZYDIS_MNEMONIC_LEA)
             break;
         if (known && a.base == r) {
-            int64_t low = a.disp + moved, high = low + a.size;
+            int64_t low = a.disp + moved + lag_of(t, r), high = low + a.size;
             low = low < w.low ? low : w.low;
             high = high > w.high ? high : w.high;
             if (high - low > WINDOW_MAX)
@@ -153,12 +153,12 @@ struct window window_for(const struct unit *t, int base, int32_t disp, struct pr
     return (struct window){false, p.write, base, disp, disp + (int32_t)p.size};
 }
 
-void window_follow(struct unit *t, const struct insn *in, const struct decoded *d)
+void window_follow(struct unit *t, const struct insn *in, const struct decoded *d, bool lagging)
 {
     struct window *w = &t->window;
     for (unsigned r = 0; r < 16 && w->open; r++) {
         int64_t change;
-        if (t->host[r] != w->base)
+        if (t->host[r] != w->base || (r == RSP && lagging))
             continue;
         if (!change_of(in, d, r, &change) || change != (int16_t)change) {
             w->open = false;
