@@ -67,6 +67,11 @@ static void check_returns(struct cpu *cpu)
  * seen when the budget is used up.
  */
 #define SLICE 16384
+/*
+ * What native code may execute when its budget is used up: the rest of a trace that it was left in (it looks at the
+ * budget at the top only), and what the next one is accounted when it finds the budget used up.
+ */
+#define STAY_RESERVE (2 * BLOCK_MAX)
 
 /* Where stores are that weren't in their clear stretch, these are chosen now. */
 static void choose_clear(struct cpu *cpu)
@@ -85,7 +90,7 @@ static void stay_begin(struct cpu *cpu)
     check_returns(cpu);
     if (unlikely(cpu->icount - cpu->native.chosen_at >= SLICE))
         choose_clear(cpu);
-    cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
+    cpu->native.begun = (int64_t)(remaining < SLICE ? remaining : SLICE) - STAY_RESERVE;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -99,7 +104,7 @@ static void stay_end(struct cpu *cpu)
 /* Must the executor be asked soon? */
 static bool look_is_due(const struct cpu *cpu)
 {
-    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
+    return cpu->look_at < cpu->icount + STAY_RESERVE;
 }
 
 /* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
@@ -135,7 +140,7 @@ static bool run_loop_wanted(const struct cpu *cpu)
 {
     return cpu->attention || cpu->event.valid || cpu->exit_ready || cpu->halted || cpu->interrupt_shadow ||
            (cpu->window_wanted && (cpu->sysflags & FLAG_IF)) || (cpu->sysflags & FLAG_TF) ||
-           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
+           cpu->icount_limit - cpu->icount < STAY_RESERVE || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
 }
 
 /* Goes on at cpu->rip. */
@@ -151,7 +156,7 @@ static struct going go_on(struct cpu *cpu)
 /* Must the CPU stop at the end of this block, whose instructions are counted? */
 static bool stop_soon(const struct cpu *cpu)
 {
-    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
+    return cpu->attention || cpu->icount_limit - cpu->icount < STAY_RESERVE || look_is_due(cpu);
 }
 
 /*
@@ -314,7 +319,7 @@ const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
     struct block *block = in->link;
     if (unlikely(block_must_stop(cpu, block) || look_is_due(cpu)))
         return end_block(cpu, cpu_rip(cpu, in));
-    if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
+    if (unlikely(cpu->icount_limit - cpu->icount < STAY_RESERVE)) { /* the last ones are counted exactly */
         block_account(cpu, block);
         return in + 1;
     }
