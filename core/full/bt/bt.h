@@ -95,6 +95,11 @@ bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, 
  */
 bool bt_translate_trace(struct cpu *cpu, struct block *head);
 #define TRACE_SAMPLES 8
+/*
+ * The same for the blocks that a trace is left to at its sides: they are never found, because what is given back there
+ * is more than they are accounted. For a trace that goes on being found.
+ */
+bool bt_translate_sides(struct cpu *cpu, struct block *head);
 insn_fn op_translate, op_enter_native;
 
 /* Of engine_ops, for the engines whose translator this is. */
@@ -275,6 +280,9 @@ static inline bool goes_on_in_unit(const struct unit *t)
 }
 /* Puts the blocks behind the first that are executed most into the unit (trace.c). */
 void trace_follow(struct unit *t, const uint8_t *page);
+/* Where it may be left at its sides: blocks that are no traces yet. Returns how many. */
+#define TRACE_SIDES 8
+unsigned trace_sides(const struct unit *t, struct block *sides[TRACE_SIDES]);
 /* Does its end, or its last conditional jump, lead to its top? */
 bool goes_to_top(const struct unit *t);
 /* The block that follows in a unit, when the present instruction is the last of its block; else NULL. */

@@ -159,6 +159,18 @@ static bool stop_soon(const struct cpu *cpu)
     return cpu->attention || cpu->icount_limit - cpu->icount < STAY_RESERVE || look_is_due(cpu);
 }
 
+/* The CPU was found in the block. True: it has other native code now. */
+static bool found(struct cpu *cpu, struct block *block)
+{
+    if (block->paused == UINT16_MAX)
+        return false;
+    switch (++block->paused) {
+    case TRACE_SAMPLES: return bt_translate_trace(cpu, block);
+    case 2 * TRACE_SAMPLES: return bt_translate_sides(cpu, block);
+    default: return false;
+    }
+}
+
 /*
  * The budget is used up, and the block accounted. Often all that is needed is a new one. Where this happens again and
  * again is where time is spent: a trace is made of it.
@@ -167,8 +179,7 @@ static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record
 {
     struct block *block = block_entered_at(record - record->pos - 1);
     if (likely(!stop_soon(cpu))) {
-        bool sampled = block->paused < UINT16_MAX && ++block->paused == TRACE_SAMPLES;
-        if (likely(!sampled || !bt_translate_trace(cpu, block)))
+        if (likely(!found(cpu, block)))
             return go_native(cpu->native.retry);
     }
     enter_at(cpu, record);

@@ -83,3 +83,25 @@ void trace_follow(struct unit *t, const uint8_t *page)
             return; /* there native code stays for a while */
     } while (next && (loop ? t->count + loop <= LOOP_MAX || next != t->block : !holds(t, next)));
 }
+
+/* The other way of a conditional jump inside the unit, if it has native code; else NULL. */
+static struct block *side(const struct unit *t, unsigned i)
+{
+    const struct insn *in = t->step[i].in;
+    if (decoded_step(t, i)->z.meta.category != ZYDIS_CATEGORY_COND_BR || i + 1 == t->count)
+        return NULL;
+    const struct insn *out = in->imm == t->step[i + 1].block->gpa.v % PAGE_SIZE ? in + 1 : in;
+    struct block *block = out->imm < PAGE_SIZE ? out->link : NULL;
+    return block && !block->dead && block->native != t->bt->translator.cold ? block : NULL;
+}
+
+unsigned trace_sides(const struct unit *t, struct block *sides[TRACE_SIDES])
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < t->count && count < TRACE_SIDES; i++) {
+        struct block *block = side(t, i);
+        if (block && block->paused < TRACE_SAMPLES)
+            sides[count++] = block;
+    }
+    return count;
+}

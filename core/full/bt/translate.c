@@ -318,6 +318,20 @@ bool bt_translate_trace(struct cpu *cpu, struct block *head)
     return replace_entries(head, made, native, native_flags);
 }
 
+bool bt_translate_sides(struct cpu *cpu, struct block *head)
+{
+    struct block *sides[TRACE_SIDES];
+    struct unit *t = unit_begin(cpu, head, true);
+    trace_follow(t, code_of(cpu, head));
+    unsigned count = trace_sides(t, sides);
+    bool any = false;
+    for (unsigned i = 0; i < count; i++) {
+        sides[i]->paused = TRACE_SAMPLES;
+        any |= bt_translate_trace(cpu, sides[i]);
+    }
+    return any;
+}
+
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */
 const struct insn *op_translate(struct cpu *cpu, const struct insn *in)
 {
