@@ -50,8 +50,9 @@ struct tlb_span {
 };
 
 /*
- * A stretch of the span in which no frame is guarded: a store there needs one compare, as a load does. Two are kept, one
- * where the stack is and one for everything else; they are chosen anew now and then, where stores were that weren't in.
+ * A stretch of the span in which no frame is guarded: a store there needs one compare, as a load does. Two are kept,
+ * one where the stack is and one for everything else; they are chosen anew now and then, where stores were that weren't
+ * in.
  */
 enum tlb_stores { STORES_STACK, STORES_OTHER, STORES_KINDS };
 struct tlb_clear {
@@ -68,8 +69,8 @@ struct tlb {
     struct tlb_span span;       /* in force: none at CPL 3 */
     struct tlb_span supervisor; /* the one known */
     struct tlb_clear clear[STORES_KINDS];
-    bool span_local;            /* not all of its pages are global */
-    uint8_t *guard;             /* one byte a frame of RAM; NULL: no spans */
+    bool span_local; /* not all of its pages are global */
+    uint8_t *guard;  /* one byte a frame of RAM; NULL: no spans */
     struct tlb_entry entry[TLB_MODES][TLB_SIZE];
     uint16_t touched[TLB_TOUCHED_MAX];
     unsigned touched_count; /* TLB_TOUCHED_MAX: too many to list, flush by a full pass */

@@ -23,7 +23,7 @@ struct block {
     bool alone; /* one instruction, run alone */
     bool crossing;
     bool dead;
-    bool loops; /* its native code is a trace that goes back to its top */
+    bool loops;                        /* its native code is a trace that goes back to its top */
     uint16_t count;                    /* instructions */
     uint16_t refs;                     /* data accesses */
     uint16_t heat;                     /* how often it was entered, while a translator waits for it to get hot */

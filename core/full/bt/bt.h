@@ -23,8 +23,8 @@
 
 enum { HOST_CPU = RSP, SCRATCH_A = R14, SCRATCH_B = R15 };
 /*
- * The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. This is so between units;
- * one that loops may have others change places (registers.c): see struct unit.
+ * The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. This is so between
+ * units; one that loops may have others change places (registers.c): see struct unit.
  */
 extern const int8_t host_of[16];
 
@@ -91,10 +91,9 @@ bool bt_translate(struct cpu *cpu, struct block *block);
 bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, const struct insn *odd);
 /*
  * The same anew, with the blocks behind it that are executed most, as one (trace.c). Worth while for a block in whose
- * native code the CPU was found TRACE_SAMPLES times.
+ * native code the CPU was found bt->samples times.
  */
 bool bt_translate_trace(struct cpu *cpu, struct block *head);
-#define TRACE_SAMPLES 8
 /*
  * The same for the blocks that a trace is left to at its sides: they are never found, because what is given back there
  * is more than they are accounted. For a trace that goes on being found.
@@ -154,7 +153,7 @@ struct stub {
     const struct decoded *replay;
     bool replay_stack;
     int32_t replay_lag, lag; /* as in struct unit */
-    unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
+    unsigned miss;           /* STUB_MISS, STUB_TLB: enum miss */
     /* STUB_TLB and STUB_STRAYED: */
     struct probe probe;
     struct window window;  /* to be opened, if .open */
@@ -192,7 +191,7 @@ struct unit {
         unsigned in, out; /* guest registers: `in` has the host register that elsewhere is `out`'s */
     } swap[3];
     unsigned swaps;
-    const uint8_t *top; /* where a unit with swaps begins, with flags saved and registers changed */
+    const uint8_t *top;           /* where a unit with swaps begins, with flags saved and registers changed */
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
     int32_t lag;                  /* guest RSP is its host register + lag (stack.c) */
@@ -227,6 +226,8 @@ struct bt {
     struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
     struct unit unit;
     struct static_translation *kept; /* full/static's: made ahead of time; else NULL */
+    unsigned slice;                  /* instructions of one stay in native code, at most */
+    unsigned samples;                /* how often the CPU is found in a block before a trace is made of it */
     /* Routines at the code cache's start. */
     struct left (*enter)(struct cpu *cpu, const void *code);
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */

@@ -63,10 +63,9 @@ static void check_returns(struct cpu *cpu)
 /*
  * ---- a stay in native code: what it keeps in another form than the interpreter ----
  *
- * A stay has a budget of instructions. It is no more than SLICE, because native code looks at nothing else: a kick is
- * seen when the budget is used up.
+ * A stay has a budget of instructions. It is no more than bt->slice, because native code looks at nothing else: a kick
+ * is seen when the budget is used up.
  */
-#define SLICE 16384
 /*
  * What native code may execute when its budget is used up: the rest of a trace that it was left in (it looks at the
  * budget at the top only), and what the next one is accounted when it finds the budget used up.
@@ -87,10 +86,11 @@ static void stay_begin(struct cpu *cpu)
 {
     const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
     const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
+    const uint64_t slice = bt_of(cpu)->slice;
     check_returns(cpu);
-    if (unlikely(cpu->icount - cpu->native.chosen_at >= SLICE))
+    if (unlikely(cpu->icount - cpu->native.chosen_at >= slice))
         choose_clear(cpu);
-    cpu->native.begun = (int64_t)(remaining < SLICE ? remaining : SLICE) - STAY_RESERVE;
+    cpu->native.begun = (int64_t)(remaining < slice ? remaining : slice) - STAY_RESERVE;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -162,13 +162,12 @@ static bool stop_soon(const struct cpu *cpu)
 /* The CPU was found in the block. True: it has other native code now. */
 static bool found(struct cpu *cpu, struct block *block)
 {
+    const unsigned samples = bt_of(cpu)->samples;
     if (block->paused == UINT16_MAX)
         return false;
-    switch (++block->paused) {
-    case TRACE_SAMPLES: return bt_translate_trace(cpu, block);
-    case 2 * TRACE_SAMPLES: return bt_translate_sides(cpu, block);
-    default: return false;
-    }
+    if (++block->paused == samples)
+        return bt_translate_trace(cpu, block);
+    return block->paused == 2 * samples && bt_translate_sides(cpu, block);
 }
 
 /*
@@ -410,9 +409,9 @@ static void destroy_with_direct(struct engine *engine)
 #define CAPABILITIES (ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME)
 #define SOFTWARE_COUNTERS                                                                                     \
     (COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) | COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | \
-     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) |             \
-     COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) |                 \
-     COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
+     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(TRACES) |                     \
+     COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) |             \
+     COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
 #define SHADOW_COUNTERS (COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(PT_WRITES))
 
 const struct engine_ops full_bt = {

@@ -71,7 +71,8 @@ static bool can_replay(const struct unit *t, const struct decoded *d)
     case ZYDIS_MNEMONIC_XOR: return wide; /* whatever the other operand was */
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
-        return wide && is_at_hand(t, b) && (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
+        return wide && is_at_hand(t, b) &&
+               (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
     default: return false;
     }
 }

@@ -17,7 +17,8 @@
  *      mov  B, [span.addend]
  *
  * No load there depends on the address, so a chain of loads is hardly longer than natively. Stores look in the same way
- * into a stretch of the span where no frame is guarded; when they miss it, a frame's guard byte is looked at out of line.
+ * into a stretch of the span where no frame is guarded; when they miss it, a frame's guard byte is looked at out of
+ * line.
  *
  * Read next: window.c.
  */
@@ -154,7 +155,8 @@ static void probe_address(struct unit *t, const struct insn *in, struct probe p)
         return;
     }
     struct stub *stub = emit_span(t, in, p, STORES_OTHER);
-    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, p.write ? CPU_FIELD(tlb.clear[STORES_OTHER].host) : CPU_FIELD(tlb.span.host));
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A,
+                 p.write ? CPU_FIELD(tlb.clear[STORES_OTHER].host) : CPU_FIELD(tlb.span.host));
     stub->back = t->e->at;
     stub->keep = t->window.open;
 }

@@ -3,9 +3,9 @@
  * registers.c - a loop has the registers that it uses.
  *
  * The host's sixteen registers are not enough for the guest's sixteen, struct cpu and two scratch registers: R13 to R15
- * are in memory, and each write is a store. A loop that uses them, and doesn't use others, swaps them at its entry: RSP,
- * say, is in memory then, and R14 where RSP was. Everything outside expects the usual places (host_of), so whatever
- * leaves the unit goes home first, and what comes back swaps again.
+ * are in memory, and each write is a store. A loop that uses them, and doesn't use others, swaps them at its entry:
+ * RSP, say, is in memory then, and R14 where RSP was. Everything outside expects the usual places (host_of), so
+ * whatever leaves the unit goes home first, and what comes back swaps again.
  *
  * Read before: trace.c.
  */
@@ -41,7 +41,8 @@ static void count_uses(unsigned uses[16], const struct decoded *d)
 /* Instructions whose translation knows no register by its place. */
 static bool movable(const struct decoded *d)
 {
-    return is_copied(d) || d->z.meta.category == ZYDIS_CATEGORY_COND_BR || (d->z.mnemonic == ZYDIS_MNEMONIC_JMP && is_imm(d, 0));
+    return is_copied(d) || d->z.meta.category == ZYDIS_CATEGORY_COND_BR ||
+           (d->z.mnemonic == ZYDIS_MNEMONIC_JMP && is_imm(d, 0));
 }
 
 /* The register in memory that is used most, and one in a register that isn't used; false: there is no such pair. */

@@ -4,8 +4,8 @@
  *
  * Guest RSP is in R12, but not up to date: in a row of pushes, each would wait for the one before. PUSH, POP, CALL and
  * constants added to it change the unit's `lag` only, and accesses by RSP are made that much apart. It is settled in
- * front of an instruction that names RSP in another way, and whenever native code leaves the unit. It moves when nothing
- * can fault any more.
+ * front of an instruction that names RSP in another way, and whenever native code leaves the unit. It moves when
+ * nothing can fault any more.
  *
  * Read next: branch.c.
  */

@@ -15,9 +15,16 @@ struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const 
 {
     t->failed |= t->stub_count == STUBS_MAX;
     struct stub *stub = &t->stub[t->failed ? 0 : t->stub_count++];
-    *stub = (struct stub){
-        .kind = kind, .jump = {jump}, .back = t->e->at, .record = record, .step = t->now, .flags = t->flags, .replay = t->replay,
-        .replay_stack = t->replay_stack, .replay_lag = t->replay_lag, .lag = t->lag};
+    *stub = (struct stub){.kind = kind,
+                          .jump = {jump},
+                          .back = t->e->at,
+                          .record = record,
+                          .step = t->now,
+                          .flags = t->flags,
+                          .replay = t->replay,
+                          .replay_stack = t->replay_stack,
+                          .replay_lag = t->replay_lag,
+                          .lag = t->lag};
     return stub;
 }
 

@@ -100,7 +100,7 @@ unsigned trace_sides(const struct unit *t, struct block *sides[TRACE_SIDES])
     unsigned count = 0;
     for (unsigned i = 0; i < t->count && count < TRACE_SIDES; i++) {
         struct block *block = side(t, i);
-        if (block && block->paused < TRACE_SAMPLES)
+        if (block && block->paused < t->bt->samples)
             sides[count++] = block;
     }
     return count;

@@ -230,7 +230,7 @@ static bool translate_unit(struct cpu *cpu, struct unit *t)
     }
     t->block->insn[0].fn = op_enter_native;
     dump_translation(t, start);
-    COUNT(cpu->stats, BLOCKS_TRANSLATED);
+    cpu->stats->counter[t->trace ? COUNTER_TRACES : COUNTER_BLOCKS_TRANSLATED]++;
     return true;
 }
 
@@ -268,7 +268,8 @@ static void lead_on(const void *from, const void *to)
     emit_jump_to(&e, ALWAYS, to);
 }
 
-/* The block has new entries: what enters by the old ones is led there. False: it has none, and the old ones serve on. */
+/* The block has new entries: what enters by the old ones is led there. False: it has none, and the old ones serve on.
+ */
 static bool replace_entries(struct block *block, bool made, const void *native, const void *native_flags)
 {
     if (!made) {
@@ -326,7 +327,7 @@ bool bt_translate_sides(struct cpu *cpu, struct block *head)
     unsigned count = trace_sides(t, sides);
     bool any = false;
     for (unsigned i = 0; i < count; i++) {
-        sides[i]->paused = TRACE_SAMPLES;
+        sides[i]->paused = (uint16_t)bt_of(cpu)->samples;
         any |= bt_translate_trace(cpu, sides[i]);
     }
     return any;
