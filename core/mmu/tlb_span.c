@@ -151,6 +151,7 @@ unsigned tlb_span_grow(struct tlb *tlb, const struct paging *paging, const struc
                               .host = (uintptr_t)ram_at(ram, gpa(frame), PAGE_SIZE),
                               .guard = tlb->guard + (frame >> PAGE_SHIFT)};
     tlb->span_local = s.local;
+    memset(tlb->clear, 0, sizeof(tlb->clear)); /* they were of the old one */
     for (uint64_t i = 0; i <= below + above; i++)
         tlb_note_mapping(tlb, gva(low + i * REGION_SIZE), REGION_SHIFT);
     return s.refs;
