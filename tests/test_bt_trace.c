@@ -186,6 +186,21 @@ static const uint8_t interrupt_handler[] = {
     0x48, 0xcf,                                        /* 122: iretq */
 };
 
+
+static const uint8_t two_spans[] = {
+    0xb9, 0xb8, 0x0b, 0x00, 0x00,                      /*   0: mov ecx, 0xbb8 */
+    0x51,                                              /*   5: push rcx */
+    0x58,                                              /*   6: pop rax */
+    0x48, 0x01, 0xc3,                                  /*   7: add rbx, rax */
+    0x48, 0x89, 0x5c, 0xcf, 0x08,                      /*   a: mov [rdi+rcx*8+0x8], rbx */
+    0x81, 0xf9, 0xe8, 0x03, 0x00, 0x00,                /*   f: cmp ecx, 0x3e8 */
+    0x75, 0x07,                                        /*  15: jne 0x1e */
+    0x48, 0x89, 0x1e,                                  /*  17: mov [rsi], rbx */
+    0x48, 0x03, 0x5e, 0x08,                            /*  1a: add rbx, [rsi+0x8] */
+    0xff, 0xc9,                                        /*  1e: dec ecx */
+    0x75, 0xe3,                                        /*  20: jne 0x5 */
+    0xf4,                                              /*  22: hlt */
+};
 /* clang-format on */
 
 struct piece {
@@ -201,6 +216,7 @@ struct piece {
 struct program {
     struct piece piece[3];
     uint64_t r10, rsp;
+    bool two_spans;  /* a larger one at ALIAS, seen late */
     bool no_trace;   /* can be made of it */
     bool interrupts; /* one between any two pieces, as soon as it can be taken */
 };
@@ -209,6 +225,16 @@ static void set_gate(struct rig *r, unsigned vector)
 {
     put64(r, IDT + 16 * vector, (HANDLER & 0xffff) | 8 << 16 | UINT64_C(0x8e00) << 32 | (HANDLER >> 16) << 48);
     put64(r, IDT + 16 * vector + 8, HANDLER >> 32);
+}
+
+/* A span grows over large pages that were written: at 0 one at a time, at ALIAS all four. */
+static void map_two_spans(struct rig *r)
+{
+    const uint64_t other = TABLES + 0x4000;
+    put64(r, TABLES + 0x1000 + 8 * (ALIAS >> 30), other | 3);
+    for (uint64_t i = 0; i < 4; i++)
+        put64(r, other + 8 * i, i << 21 | 0xe3); /* accessed and dirty */
+    r->s.gpr[RSI] = ALIAS + DATA;
 }
 
 static bool open_program(struct rig *r, const struct engine_ops *ops, const struct program *p)
@@ -227,6 +253,8 @@ static bool open_program(struct rig *r, const struct engine_ops *ops, const stru
     r->s.gdtr = (struct table_reg){.base = GDT, .limit = 15};
     r->s.idtr = (struct table_reg){.base = IDT, .limit = 0xfff};
     r->s.gpr[RSI] = UNMAPPED;
+    if (p->two_spans)
+        map_two_spans(r);
     r->s.gpr[R10] = p->r10;
     r->s.gpr[RSP] = p->rsp ? p->rsp : STACK;
     return ops->set_state(r->engine, &r->s, &why) == 0;
@@ -301,6 +329,12 @@ static void test_faults(void)
     compare_in_pieces(&p);
 }
 
+static void test_two_spans(void)
+{
+    static const struct program p = {.piece = {PIECE(0, two_spans)}, .rsp = DATA + 0x80000, .two_spans = true};
+    compare_in_pieces(&p);
+}
+
 static void test_interrupts(void)
 {
     static const struct program p = {
@@ -316,6 +350,7 @@ int main(void)
         {"pushes, pops and calls in a trace, whose stack pointer lags", test_stack},
         {"a page fault in the midst of a trace finds flags and registers as they are", test_faults},
         {"so does an interrupt", test_interrupts},
+        {"a larger span is found while stores go to the one known", test_two_spans},
     };
     return vltest_run("bt_trace", tests, ARRAY_SIZE(tests));
 }
