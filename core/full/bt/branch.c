@@ -80,8 +80,21 @@ static void jump_to_loop(struct unit *t, unsigned condition)
     t->loop_replay = t->replay;
 }
 
+/* Does the target reach over the page's end? Its other page may be mapped anew, which only the jump table learns of. */
+static bool may_cross(const struct insn *in)
+{
+    return in->link ? in->link->crossing : in->imm > PAGE_SIZE - 15;
+}
+
 void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
 {
+    if (may_cross(in)) {
+        if (condition == ALWAYS)
+            translate_far(t, in);
+        else
+            add_stub(t, STUB_FAR, emit_jump(t->e, condition), in);
+        return;
+    }
     if (!(t->flags & (IN_HOST | IN_MEMORY)))
         restore_flags(t, SCRATCH_A);
     if (goes_round(t, in)) {

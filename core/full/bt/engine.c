@@ -150,7 +150,8 @@ static struct going go_on(struct cpu *cpu)
         return interpret(NULL);
     const struct insn *first = jump_to(cpu, cpu->rip);
     struct block *block = first ? block_entered_at(first) : block_find(cpu, false);
-    return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
+    const bool unseen = !first && block->crossing; /* is it of the pages that are there now? */
+    return block->native == cpu->translator->cold || unseen ? interpret(block->insn) : go_native(block->native);
 }
 
 /* Must the CPU stop at the end of this block, whose instructions are counted? */
@@ -290,7 +291,7 @@ static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
     if (!next || !cpu->block || !link->record->link) /* no block: the cache was emptied, and links with it */
         return next;
     const struct block *target = link->record->link;
-    if (target->native != cpu->translator->cold) {
+    if (target->native != cpu->translator->cold && !target->crossing) {
         emit_patch(link->jump, link->flags ? target->native_flags : target->native);
         COUNT(cpu->stats, BLOCKS_CHAINED);
     }

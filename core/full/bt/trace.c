@@ -22,7 +22,7 @@ static const struct block *usable(const struct unit *t, const struct insn *in)
     if (in->imm >= PAGE_SIZE)
         return NULL;
     const struct block *block = in->imm == (t->block->gpa.v & ~PAGE_MASK) ? t->block : in->link;
-    const bool fine = block && !block->dead && block->native != t->bt->translator.cold;
+    const bool fine = block && !block->dead && !block->crossing && block->native != t->bt->translator.cold;
     return fine && (block == t->block || t->count + block->count <= BLOCK_MAX) ? block : NULL;
 }
 
@@ -92,7 +92,7 @@ static struct block *side(const struct unit *t, unsigned i)
         return NULL;
     const struct insn *out = in->imm == t->step[i + 1].block->gpa.v % PAGE_SIZE ? in + 1 : in;
     struct block *block = out->imm < PAGE_SIZE ? out->link : NULL;
-    return block && !block->dead && block->native != t->bt->translator.cold ? block : NULL;
+    return block && !block->dead && !block->crossing && block->native != t->bt->translator.cold ? block : NULL;
 }
 
 unsigned trace_sides(const struct unit *t, struct block *sides[TRACE_SIDES])

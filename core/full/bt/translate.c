@@ -39,10 +39,25 @@ static void emit_account(struct unit *t, const struct insn *at)
 
 /* ---- the block ---- */
 
-static void decode(struct bt *bt, struct decoded *d, const struct insn *in, const uint8_t *page)
+/* Instruction bytes: those of one that reaches into the second page are put together in `both`. NULL: there is none. */
+static const uint8_t *bytes_of(const struct unit *t, const struct insn *in, const uint8_t *page, uint8_t both[16])
 {
+    const unsigned here = PAGE_SIZE - in->off;
+    if (in->len <= here)
+        return page + in->off;
+    if (!t->second)
+        return NULL;
+    memcpy(both, page + in->off, here);
+    memcpy(both + here, t->second, in->len - here);
+    return both;
+}
+
+static void decode(const struct unit *t, struct decoded *d, const struct insn *in, const uint8_t *page)
+{
+    uint8_t both[16];
+    const uint8_t *bytes = bytes_of(t, in, page, both);
     d->code_size = CODE64;
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&bt->decoder, page + in->off, in->len, &d->z, d->operand)))
+    if (!bytes || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->bt->decoder, bytes, in->len, &d->z, d->operand)))
         d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
 }
 
@@ -51,7 +66,7 @@ void unit_append(struct unit *t, struct block *block, const uint8_t *page)
     const unsigned through = t->count + block->count;
     for (unsigned i = 1; i <= block->count; i++, t->count++) {
         t->step[t->count] = (struct step){.block = block, .in = &block->insn[i], .through = through};
-        decode(t->bt, &t->bt->decoded[t->count], &block->insn[i], page);
+        decode(t, &t->bt->decoded[t->count], &block->insn[i], page);
     }
 }
 
@@ -228,7 +243,8 @@ static bool translate_unit(struct cpu *cpu, struct unit *t)
         emit_rewind(t->e, start);
         return false;
     }
-    t->block->insn[0].fn = op_enter_native;
+    if (!t->block->crossing) /* it must be looked at, unless the jump table knows it */
+        t->block->insn[0].fn = op_enter_native;
     dump_translation(t, start);
     cpu->stats->counter[t->trace ? COUNTER_TRACES : COUNTER_BLOCKS_TRANSLATED]++;
     return true;
@@ -242,6 +258,7 @@ static struct unit *unit_begin(struct cpu *cpu, struct block *first, bool trace)
     t->failed = false;
     t->count = 0;
     t->kernel = cpu->cpl != 3;
+    t->second = first->crossing ? ram_at(cpu->host->ram, first->second, PAGE_SIZE) : NULL;
     own_registers(t);
     return t;
 }
@@ -303,7 +320,7 @@ bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, 
 bool bt_translate_trace(struct cpu *cpu, struct block *head)
 {
     const void *native = head->native, *native_flags = head->native_flags;
-    if (head->dead || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
+    if (head->dead || head->crossing || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
         return false;
     struct unit *t = unit_begin(cpu, head, true);
     trace_follow(t, code_of(cpu, head));
