@@ -55,8 +55,12 @@ static bool rig_open(struct rig *r, const struct engine_ops *ops, const uint8_t 
     r->engine = ops->create(&r->host, &why);
     if (!r->engine)
         return false;
-    if (!strcmp(ops->technique, "full")) /* every block is translated before it runs */
-        bt_of((struct cpu *)r->engine)->translator.heat = 1;
+    if (!strcmp(ops->technique, "full")) { /* every block is translated before it runs, and soon part of a trace */
+        struct bt *bt = bt_of((struct cpu *)r->engine);
+        bt->translator.heat = 1;
+        bt->slice = 150;
+        bt->samples = 2;
+    }
     cpu_state_reset(&r->s);
     r->s.cr0 = CR0_PE | CR0_PG | CR0_ET | CR0_WP;
     r->s.cr3 = TABLES;
@@ -80,7 +84,7 @@ static void rig_close(struct rig *r)
 }
 
 /* Runs until it halts, in pieces of `budget` instructions. False: it took more than 100 million. */
-static bool rig_run(struct rig *r, uint64_t budget)
+static inline bool rig_run(struct rig *r, uint64_t budget)
 {
     do {
         r->ops->run(r->engine, &r->exit, budget);

@@ -359,6 +359,61 @@ static void test_two_gib(void)
     }
 }
 
+/* ---- an instruction across two pages, of which the second is mapped anew ---- */
+
+/* clang-format off */
+static const uint8_t crossing[] = {
+    0x01, 0xc6,                                        /* ff0: add esi, eax */
+    0x48, 0xd1, 0xc6,                                  /* ff2: rol rsi, 1 */
+    0xf7, 0xc1, 0x7f, 0x00, 0x00, 0x00,                /* ff5: test ecx, 0x7f */
+    0x90,                                              /* ffb: nop */
+    0x90,                                              /* ffc: nop */
+    0xb8, 0x04, 0x03, 0x02, 0x01,                      /* ffd: mov eax, 0x1020304 */
+    0x75, 0x07,                                        /* 1002: jne 0x100b */
+    0x4c, 0x87, 0x03,                                  /* 1004: xchg [rbx], r8 */
+    0x41, 0x0f, 0x01, 0x39,                            /* 1007: invlpg [r9] */
+    0xff, 0xc9,                                        /* 100b: dec ecx */
+    0x75, 0xe1,                                        /* 100d: jne 0xff0 */
+    0xf4,                                              /* 100f: hlt */
+};
+/* clang-format on */
+
+#define FRAME(n) (UINT64_C(0x600000) + (511 - (n)) * PAGE_SIZE) /* of page n at SMALL */
+
+static bool open_crossing(struct rig *r, const struct engine_ops *ops)
+{
+    struct reason why = {""};
+    const uint64_t other = DATA + 16 * PAGE_SIZE;
+    if (!open_with(r, ops, crossing, sizeof(crossing)))
+        return false;
+    memcpy(r->ram.base + FRAME(0) + 0xff0, crossing, 16);
+    memcpy(r->ram.base + FRAME(1), crossing + 16, sizeof(crossing) - 16);
+    memcpy(r->ram.base + other, crossing + 16, sizeof(crossing) - 16);
+    r->ram.base[other] = 0x55; /* of the constant */
+    r->s.rip = SMALL + 0xff0;
+    r->s.gpr[RCX] = 3000;
+    r->s.gpr[RBX] = TABLES + 0x3000 + 8;
+    r->s.gpr[R8] = other | 3;
+    r->s.gpr[R9] = SMALL + PAGE_SIZE;
+    return ops->set_state(r->engine, &r->s, &why) == 0;
+}
+
+static void test_crossing(void)
+{
+    struct rig a, b;
+    CHECK(open_crossing(&a, &emulate_interp) && open_crossing(&b, &full_bt_all));
+    CHECK(rig_run(&a, 0) && rig_run(&b, 0));
+    CHECK_EQ_U64(a.exit.kind, VM_EXIT_HLT);
+    check_same(&a, &b);
+    unsigned native = 0; /* crossing blocks that have native code */
+    struct cpu *cpu = (struct cpu *)b.engine;
+    for (struct block *block = cpu->blocks->page[FRAME(0) >> PAGE_SHIFT].blocks; block; block = block->page_next)
+        native += block->crossing && !block->dead && block->native != cpu->translator->cold;
+    CHECK_EQ_U64(native, 1);
+    rig_close(&a);
+    rig_close(&b);
+}
+
 int main(void)
 {
     static const struct vltest tests[] = {
@@ -368,6 +423,7 @@ int main(void)
         {"small pages, the span, and across both", test_pages},
         {"instructions whose probes are in vain are translated anew", test_odd},
         {"an access across 2 GiB reaches both pages", test_two_gib},
+        {"an instruction across two pages, of which one is mapped anew", test_crossing},
     };
     return vltest_run("bt_system", tests, ARRAY_SIZE(tests));
 }

@@ -49,14 +49,28 @@ struct tlb_span {
     const uint8_t *guard; /* of the frame that `low` is mapped to */
 };
 
+/*
+ * A stretch of the span in which no frame is guarded: a store there needs one compare, as a load does. Two are kept,
+ * one where the stack is and one for everything else; they are chosen anew now and then, where stores were that weren't
+ * in.
+ */
+enum tlb_stores { STORES_STACK, STORES_OTHER, STORES_KINDS };
+struct tlb_clear {
+    uint64_t low, size;   /* in force: none at CPL 3 */
+    uint64_t known;       /* the size, whether in force or not */
+    uintptr_t host;       /* where `low` is */
+    const uint8_t *guard; /* of the frame there */
+};
+
 /* A frame's guard byte, for stores that begin in it and have at most a page: 0 when they may go straight to memory. */
 enum { GUARD_THIS = 1, GUARD_NEXT = 2 };
 
 struct tlb {
     struct tlb_span span;       /* in force: none at CPL 3 */
     struct tlb_span supervisor; /* the one known */
-    bool span_local;            /* not all of its pages are global */
-    uint8_t *guard;             /* one byte a frame of RAM; NULL: no spans */
+    struct tlb_clear clear[STORES_KINDS];
+    bool span_local; /* not all of its pages are global */
+    uint8_t *guard;  /* one byte a frame of RAM; NULL: no spans */
     struct tlb_entry entry[TLB_MODES][TLB_SIZE];
     uint16_t touched[TLB_TOUCHED_MAX];
     unsigned touched_count; /* TLB_TOUCHED_MAX: too many to list, flush by a full pass */
@@ -96,6 +110,8 @@ void tlb_use_span(struct tlb *tlb, bool supervisor);
 /* A piece of a large supervisor page was filled in: is there a larger span around it? To be followed by
  * tlb_use_span(). Returns entries read. */
 unsigned tlb_span_grow(struct tlb *tlb, const struct paging *paging, const struct ram *ram, gva_t at);
+/* Stores are made at `at`: the clear stretch around it, if there is one, is to be the one for their kind. */
+void tlb_clear_around(struct tlb *tlb, enum tlb_stores kind, gva_t at, bool supervisor);
 /* The piece that was just filled in at `at` is of a mapping of 1 << page_shift bytes. */
 void tlb_note_mapping(struct tlb *tlb, gva_t at, unsigned page_shift);
 /* Empties the slot of `at` for a new entry and keeps the books; the caller fills it in. */

@@ -12,6 +12,7 @@
 #include "mmu/tlb_span.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define REGION_SHIFT 21
 #define REGION_SIZE  (UINT64_C(1) << REGION_SHIFT)
@@ -34,6 +35,7 @@ void tlb_span_forget(struct tlb *tlb)
 {
     tlb->span = tlb->supervisor = (struct tlb_span){0};
     tlb->span_local = false;
+    memset(tlb->clear, 0, sizeof(tlb->clear));
 }
 
 void tlb_use_span(struct tlb *tlb, bool supervisor)
@@ -41,6 +43,41 @@ void tlb_use_span(struct tlb *tlb, bool supervisor)
     tlb->span = tlb->supervisor;
     if (!supervisor)
         tlb->span.size = 0;
+    for (unsigned i = 0; i < STORES_KINDS; i++)
+        tlb->clear[i].size = supervisor ? tlb->clear[i].known : 0;
+}
+
+/* ---- clear stretches ---- */
+
+#define CLEAR_PAGES 4096 /* to look at on each side */
+
+void tlb_clear_around(struct tlb *tlb, enum tlb_stores kind, gva_t at, bool supervisor)
+{
+    const struct tlb_span *span = &tlb->supervisor;
+    const uint64_t pages = span->size >> PAGE_SHIFT, page = (at.v - span->low) >> PAGE_SHIFT;
+    if (page >= pages || span->guard[page])
+        return;
+    uint64_t first = page, end = page + 1;
+    while (first > 0 && page - first < CLEAR_PAGES && !span->guard[first - 1])
+        first--;
+    while (end < pages && end - page < CLEAR_PAGES && !span->guard[end])
+        end++;
+    const uint64_t size = (end - first) << PAGE_SHIFT;
+    tlb->clear[kind] = (struct tlb_clear){.low = span->low + (first << PAGE_SHIFT),
+                                          .size = supervisor ? size : 0,
+                                          .known = size,
+                                          .host = span->host + (first << PAGE_SHIFT),
+                                          .guard = span->guard + first};
+}
+
+/* A frame's guard byte was set. */
+static void no_longer_clear(struct tlb *tlb, const uint8_t *guard)
+{
+    for (unsigned i = 0; i < STORES_KINDS; i++) {
+        struct tlb_clear *clear = &tlb->clear[i];
+        if (guard >= clear->guard && guard < clear->guard + (clear->known >> PAGE_SHIFT))
+            *clear = (struct tlb_clear){0};
+    }
 }
 
 void tlb_guard(struct tlb *tlb, gpa_t frame, bool guarded)
@@ -49,8 +86,13 @@ void tlb_guard(struct tlb *tlb, gpa_t frame, bool guarded)
         return;
     uint8_t *guard = &tlb->guard[frame.v >> PAGE_SHIFT];
     guard[0] = (uint8_t)(guarded ? guard[0] | GUARD_THIS : guard[0] & ~GUARD_THIS);
-    if (frame.v >> PAGE_SHIFT)
-        guard[-1] = (uint8_t)(guarded ? guard[-1] | GUARD_NEXT : guard[-1] & ~GUARD_NEXT);
+    if (guarded)
+        no_longer_clear(tlb, guard);
+    if (!(frame.v >> PAGE_SHIFT))
+        return;
+    guard[-1] = (uint8_t)(guarded ? guard[-1] | GUARD_NEXT : guard[-1] & ~GUARD_NEXT);
+    if (guarded)
+        no_longer_clear(tlb, guard - 1);
 }
 
 /* ---- looking for the span around an address ---- */
@@ -109,6 +151,7 @@ unsigned tlb_span_grow(struct tlb *tlb, const struct paging *paging, const struc
                               .host = (uintptr_t)ram_at(ram, gpa(frame), PAGE_SIZE),
                               .guard = tlb->guard + (frame >> PAGE_SHIFT)};
     tlb->span_local = s.local;
+    memset(tlb->clear, 0, sizeof(tlb->clear)); /* they were of the old one */
     for (uint64_t i = 0; i <= below + above; i++)
         tlb_note_mapping(tlb, gva(low + i * REGION_SIZE), REGION_SHIFT);
     return s.refs;

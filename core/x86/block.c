@@ -103,6 +103,19 @@ static void remember_jump(struct cpu *cpu, struct block *block, gva_t at)
         (struct jump_entry){.rip = cpu->rip, .regime = cache->regime, .page_base = cpu->gpr[GPR_PAGE], .block = block};
 }
 
+/*
+ * A block that reaches into the page `next` is remembered only when it was found to be of both pages; what is known of
+ * it goes when either of them is mapped anew. So who finds it in the jump table need not look.
+ */
+static void remember_crossing(struct cpu *cpu, struct block *block, gva_t next)
+{
+    struct known_code *known = &cpu->blocks->known[cpu->cpl == 3];
+    uint64_t page = next.v >> PAGE_SHIFT;
+    known->pages[page % CODE_FILTER / 64] |= UINT64_C(1) << page % 64;
+    known->local |= !fetch_is_global(cpu, next);
+    remember_jump(cpu, block, gva(cpu->rip));
+}
+
 /* ---- entering and leaving a block: the records around the instructions ---- */
 
 static const struct insn *op_enter(struct cpu *cpu, const struct insn *in)
@@ -149,6 +162,11 @@ static const struct insn *op_enter_crossing(struct cpu *cpu, const struct insn *
     if (fetch_translate(cpu, &fetch, gva(next)).v != block->second.v) {
         kill_block(cpu, block);
         return NULL;
+    }
+    if (block->code_size == CODE64 && !block->alone) {
+        remember_crossing(cpu, block, gva(next));
+        if (cpu->translator && block->native == cpu->translator->cold && ++block->heat == cpu->translator->heat)
+            return cpu->translator->block_hot(cpu, in);
     }
     block_account(cpu, block);
     return in + 1;
@@ -374,7 +392,8 @@ struct block *block_find(struct cpu *cpu, bool alone)
         block = build(cpu, where, gva(va & PAGE_MASK), alone);
     if (alone)
         return block;
-    remember_jump(cpu, block, gva(va));
+    if (!block->crossing || block->code_size != CODE64) /* op_enter_crossing() does */
+        remember_jump(cpu, block, gva(va));
     if (from && may_link(cpu, from, block)) {
         ((struct insn *)from)->link = block;
         COUNT(cpu->stats, BLOCKS_CHAINED);

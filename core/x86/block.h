@@ -23,9 +23,11 @@ struct block {
     bool alone; /* one instruction, run alone */
     bool crossing;
     bool dead;
+    bool loops;                        /* its native code is a trace that goes back to its top */
     uint16_t count;                    /* instructions */
     uint16_t refs;                     /* data accesses */
     uint16_t heat;                     /* how often it was entered, while a translator waits for it to get hot */
+    uint16_t paused;                   /* how often its native code's budget was used up at its top */
     const void *native, *native_flags; /* a translator's entries: status flags saved, or in the host's RFLAGS */
     struct block *hash_next, *page_next, *crossing_next;
     struct insn insn[]; /* [0] enters the block; then `count` records; then one that goes on behind them */

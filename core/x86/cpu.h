@@ -112,9 +112,12 @@ struct native_state {
     int64_t budget; /* instructions that may still be begun */
     int64_t begun;  /* ... and how many they were when native code was entered */
     uint64_t scratch, kept;
+    uint64_t strayed[STORES_KINDS]; /* a store that wasn't in its clear stretch (mmu/tlb.h); 0: none was */
+    uint64_t chosen_at;             /* icount when these stretches were chosen last */
     /* Of a probe that found nothing: the page that it looked for, and in which slot (full/bt/memory.c). */
     uint64_t missed_page;
     const struct tlb_entry *missed_slot;
+    const struct insn *unit;            /* ... and the first record of the code that has it, a block or a trace */
     const void *retry;                  /* ... and where that probe begins */
     const void *resume;                 /* of an instruction that leaves: where native code goes on behind it */
     uint64_t host_sp;                   /* the VMM's stack, while native code runs */

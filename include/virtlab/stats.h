@@ -24,6 +24,7 @@
     X(PT_WRITES, pt_writes, "traced writes to page tables")                                                      \
     X(BLOCKS_DECODED, blocks_decoded, "blocks decoded")                                                          \
     X(BLOCKS_TRANSLATED, blocks_translated, "hot blocks translated to host code")                                \
+    X(TRACES, traces, "hot blocks translated again, as one with those that follow")                              \
     X(STATIC_BLOCKS, static_blocks, "blocks found in the ahead-of-time translation")                             \
     X(DYNAMIC_BLOCKS, dynamic_blocks, "blocks that the ahead-of-time translation lacked")                        \
     X(DYNAMIC_KERNEL_BLOCKS, dynamic_kernel_blocks, "of these, blocks of the kernel")                            \

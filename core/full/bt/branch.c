@@ -58,6 +58,7 @@ void code_address(struct unit *t, uint64_t distance)
 void translate_far(struct unit *t, const struct insn *in)
 {
     save_flags(t);
+    go_home(t);
     code_address(t, in->imm);
     jump_through_table(t, STUB_FAR_MISSED, in, 0);
 }
@@ -65,7 +66,7 @@ void translate_far(struct unit *t, const struct insn *in)
 /* Back to the block's own top, with flags that can be made again there? */
 static bool goes_round(const struct unit *t, const struct insn *in)
 {
-    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) &&
+    return in->imm == (t->block->gpa.v & ~PAGE_MASK) && (t->flags & IN_REPLAY) && !t->replay_stack &&
            (t->loop_top ? t->loop_replay == t->replay : !t->loop_jump);
 }
 
@@ -79,18 +80,38 @@ static void jump_to_loop(struct unit *t, unsigned condition)
     t->loop_replay = t->replay;
 }
 
-/* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
-static void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
+/* Does the target reach over the page's end? Its other page may be mapped anew, which only the jump table learns of. */
+static bool may_cross(const struct insn *in)
 {
+    return in->link ? in->link->crossing : in->imm > PAGE_SIZE - 15;
+}
+
+void jump_within_page(struct unit *t, unsigned condition, const struct insn *in)
+{
+    if (may_cross(in)) {
+        if (condition == ALWAYS)
+            translate_far(t, in);
+        else
+            add_stub(t, STUB_FAR, emit_jump(t->e, condition), in);
+        return;
+    }
     if (!(t->flags & (IN_HOST | IN_MEMORY)))
         restore_flags(t, SCRATCH_A);
     if (goes_round(t, in)) {
         jump_to_loop(t, condition);
         return;
     }
-    const struct block *target = in->link;
-    if (in->imm == (t->block->gpa.v & ~PAGE_MASK))
-        target = t->block;
+    if (t->swaps && condition != ALWAYS) {
+        add_stub(t, STUB_EXIT, emit_jump(t->e, condition), in);
+        return;
+    }
+    if (t->swaps && in->imm == (t->block->gpa.v & ~PAGE_MASK)) {
+        save_flags(t);
+        emit_jump_to(t->e, ALWAYS, t->top);
+        return;
+    }
+    go_home(t);
+    const struct block *target = in->imm == (t->block->gpa.v & ~PAGE_MASK) ? t->block : in->link;
     if (target && target->native != t->bt->translator.cold)
         emit_jump_to(t->e, condition, t->flags & IN_MEMORY ? target->native : target->native_flags);
     else
@@ -99,6 +120,7 @@ static void jump_within_page(struct unit *t, unsigned condition, const struct in
 
 void translate_end(struct unit *t, const struct insn *end)
 {
+    settle_stack(t);
     if (end->imm < PAGE_SIZE)
         jump_within_page(t, ALWAYS, end);
     else
@@ -115,12 +137,26 @@ static bool reachable(const struct insn *in)
     return (int64_t)in->imm == (int32_t)in->imm;
 }
 
+/* A conditional jump inside a trace: out of line where it leaves the trace. */
+static void leave_trace(struct unit *t, unsigned condition, const struct insn *in)
+{
+    const bool taken = next_in_unit(t)->gpa.v % PAGE_SIZE == in->imm;
+    const struct insn *out = taken ? in + 1 : in;
+    add_stub(t, out->imm < PAGE_SIZE ? STUB_EXIT : STUB_FAR, emit_jump(t->e, taken ? condition ^ 1 : condition), out);
+}
+
 static bool translate_jcc(struct unit *t, const struct insn *in, const struct decoded *d)
 {
     unsigned condition = d->z.opcode & 15;
     if (!reachable(in))
         return false;
+    if (!goes_on_in_unit(t))
+        settle_stack(t);
     restore_flags(t, SCRATCH_A);
+    if (goes_on_in_unit(t)) {
+        leave_trace(t, condition, in);
+        return true;
+    }
     if (in->imm < PAGE_SIZE)
         jump_within_page(t, condition, in);
     else
@@ -133,6 +169,7 @@ static bool translate_jcc(struct unit *t, const struct insn *in, const struct de
 static bool load_target(struct unit *t, const struct insn *in)
 {
     save_flags(t);
+    settle_stack(t);
     if (in->flags & INSN_MEM) {
         struct host_mem m;
         int free;
@@ -150,7 +187,8 @@ static bool translate_jmp(struct unit *t, const struct insn *in, const struct de
     if (is_imm(d, 0)) {
         if (!reachable(in))
             return false;
-        translate_end(t, in);
+        if (!goes_on_in_unit(t))
+            translate_end(t, in);
         return true;
     }
     if (!load_target(t, in))
@@ -162,35 +200,51 @@ static bool translate_jmp(struct unit *t, const struct insn *in, const struct de
 /*
  * The return cache is a ring of return addresses with the native code that goes on there: code of the calling block, so
  * that it is good as long as no block is killed and the regime stays (engine.c). CALL writes, RET compares.
+ *
+ * RET then is a host RET and CALL a host CALL, because nothing else makes the host's CPU predict where a return goes.
+ * Neither needs the host's stack for more than this: CALL's push is undone at once (RSP is struct cpu *), and RET pops
+ * what has just been pushed.
  */
 #define RETURN(field) ((struct host_mem){SCRATCH_B, NO_REG, 0, (int32_t)offsetof(struct native_return, field)})
 
-/* The return address is in SCRATCH_A. */
+/* The return address is in SCRATCH_A. Behind the host's CALL is where the return goes on. */
 static void remember_return(struct unit *t, const struct insn *in)
 {
     struct emitter *e = t->e;
     if (in[1].imm >= PAGE_SIZE)
         return; /* it goes on in another page */
-    t->flags = IN_MEMORY;
+    const unsigned flags = t->flags;
+    const int32_t lag = t->lag;
+    if (t->window.open)
+        emit_store(e, CPU_FIELD(native.kept), SCRATCH_B);
     emit_load(e, SCRATCH_B, CPU_FIELD(native.top));
     emit_byte(e, ALU_ADD, SCRATCH_B, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_B);
     emit_store(e, RETURN(rip), SCRATCH_A);
-    add_stub(t, STUB_LANDING, emit_lea_code(e, SCRATCH_A), in);
+    uint8_t *landing = emit_lea_code(e, SCRATCH_A);
     emit_store(e, RETURN(code), SCRATCH_A);
-}
-
-void translate_landing(struct unit *t, const struct insn *in)
-{
+    uint8_t *call = emit_call(e);
+    emit_patch(landing, e->at);
+    t->flags = IN_MEMORY; /* as RET leaves it */
+    t->lag = 0;
     jump_within_page(t, ALWAYS, in + 1);
+    t->flags = flags;
+    t->lag = lag;
+    emit_patch(call, e->at);
+    emit_lea(e, HOST_CPU, (struct host_mem){HOST_CPU, NO_REG, 0, 8});
+    if (t->window.open)
+        emit_load(e, SCRATCH_B, CPU_FIELD(native.kept));
 }
 
 static void push_return_address(struct unit *t, const struct insn *in)
 {
+    lose_host_flags(t);
     struct host_mem m = probe_stack(t, in, GUEST_RSP, -8, true);
     code_address(t, in->off + in->len);
     emit_store(t->e, m, SCRATCH_A);
-    emit_lea(t->e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, -8});
+    move_stack(t, -8);
+    if (!goes_on_in_unit(t))
+        settle_stack(t);
     remember_return(t, in);
 }
 
@@ -207,6 +261,10 @@ static bool translate_call(struct unit *t, const struct insn *in, const struct d
     }
     if (!reachable(in))
         return false;
+    if (goes_on_in_unit(t)) {
+        push_return_address(t, in);
+        return true;
+    }
     save_flags(t);
     push_return_address(t, in);
     if (in->imm < PAGE_SIZE) {
@@ -231,17 +289,17 @@ static bool translate_ret(struct unit *t, const struct insn *in)
     add_stub(t, STUB_RETURN, emit_jump(e, IF_NE), in);
     emit_alu_constant(e, ALU_AND, SCRATCH_A, (int32_t)PAGE_MASK);
     emit_store(e, cpu_gpr(GPR_PAGE), SCRATCH_A);
-    emit_lea(e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, (int32_t)(8 + in->imm)});
+    emit_lea(e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, t->lag + (int32_t)(8 + in->imm)});
     emit_mov(e, SCRATCH_A, SCRATCH_B);
     emit_byte(e, ALU_SUB, SCRATCH_A, sizeof(struct native_return));
     emit_store(e, CPU_FIELD(native.top), SCRATCH_A);
-    emit_jump_mem(e, RETURN(code));
+    emit_push_return(e, RETURN(code));
     return true;
 }
 
 void translate_return_missed(struct unit *t, const struct insn *in)
 {
-    jump_through_table(t, STUB_LEAVE, in, (int32_t)(8 + in->imm));
+    jump_through_table(t, STUB_LEAVE, in, t->lag + (int32_t)(8 + in->imm));
 }
 
 bool translate_branch(struct unit *t, const struct insn *in, const struct decoded *d)

@@ -22,7 +22,10 @@
 /* ---- registers. RSP holds struct cpu *; R14 and R15 are scratch. Guest registers have fixed places: ---- */
 
 enum { HOST_CPU = RSP, SCRATCH_A = R14, SCRATCH_B = R15 };
-/* The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. */
+/*
+ * The host register of a guest one, or NO_REG: it stays in cpu->gpr. RSP is in R12, R12 in R13. This is so between
+ * units; one that loops may have others change places (registers.c): see struct unit.
+ */
 extern const int8_t host_of[16];
 
 #define CPU_FIELD(field) ((struct host_mem){HOST_CPU, NO_REG, 0, (int32_t)offsetof(struct cpu, field)})
@@ -71,7 +74,7 @@ struct link {
 #define LINKS_MAX (UINT64_C(1) << 18)
 /* What one block may need at most. */
 #define CODE_RESERVE  (64 << 10)
-#define LINKS_RESERVE 4
+#define LINKS_RESERVE (4 * BLOCK_MAX)
 
 struct bt;
 
@@ -82,9 +85,20 @@ void bt_decoder_init(ZydisDecoder *decoder);
 bool bt_translate(struct cpu *cpu, struct block *block);
 /*
  * The same anew, with one more instruction (of the block) left to the interpreter at once: it keeps meeting a device or
- * a page whose stores are watched, so that its probe is in vain. False: the old code serves on.
+ * a page whose stores are watched, so that its probe is in vain. `head` is the first block of the code that did.
+ * False: the old code serves on.
  */
-bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd);
+bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, const struct insn *odd);
+/*
+ * The same anew, with the blocks behind it that are executed most, as one (trace.c). Worth while for a block in whose
+ * native code the CPU was found bt->samples times.
+ */
+bool bt_translate_trace(struct cpu *cpu, struct block *head);
+/*
+ * The same for the blocks that a trace is left to at its sides: they are never found, because what is given back there
+ * is more than they are accounted. For a trace that goes on being found.
+ */
+bool bt_translate_sides(struct cpu *cpu, struct block *head);
 insn_fn op_translate, op_enter_native;
 
 /* Of engine_ops, for the engines whose translator this is. */
@@ -116,15 +130,16 @@ enum stub_kind {
     STUB_SYSTEM,      /* likewise, and ends its block */
     STUB_PAUSE,       /* the budget is used up */
     STUB_TLB,         /* an access isn't in the span: the TLB proper is probed, then back */
+    STUB_STRAYED,     /* a store isn't in the clear stretch: the span is looked at, then the TLB, then back */
     STUB_MISS,        /* a probe found nothing; tried again at `back` */
     STUB_RESUME,      /* where native code goes on behind the record when the interpreter has executed it */
+    STUB_EXIT,        /* out of the midst of a trace */
     STUB_LINK,        /* a branch within the page that isn't linked yet */
     STUB_SHADOWED,    /* the same behind STI */
     STUB_FAR,         /* Jcc to another page */
     STUB_FAR_MISSED,  /* a direct branch whose target isn't in the jump table */
     STUB_CALL_MISSED, /* a call likewise */
     STUB_RETURN,      /* a return that the return cache doesn't know */
-    STUB_LANDING,     /* where the return of a call goes on */
     STUB_XMM,         /* the guest's XMM registers are to be loaded */
 };
 #define STUB_JUMPS 3
@@ -133,12 +148,17 @@ struct stub {
     uint8_t *jump[STUB_JUMPS]; /* come here; NULL: none */
     const uint8_t *back;
     const struct insn *record;
+    unsigned step;  /* of the unit */
     unsigned flags; /* where the status flags are */
     const struct decoded *replay;
-    unsigned miss;        /* STUB_MISS, STUB_TLB: enum miss */
-    struct probe probe;   /* STUB_TLB */
-    struct window window; /* STUB_TLB: to be opened, if .open */
-    bool keep;            /* STUB_TLB: SCRATCH_B, the addend of another window */
+    bool replay_stack;
+    int32_t replay_lag, lag; /* as in struct unit */
+    unsigned miss;           /* STUB_MISS, STUB_TLB: enum miss */
+    /* STUB_TLB and STUB_STRAYED: */
+    struct probe probe;
+    struct window window;  /* to be opened, if .open */
+    bool keep;             /* SCRATCH_B, the addend of another window */
+    enum tlb_stores store; /* STUB_STRAYED */
 };
 #define STUBS_MAX (24 * BLOCK_MAX)
 
@@ -148,14 +168,36 @@ struct point {
     unsigned flags;
     struct window window;
     int held[2];
+    int32_t lag;
 };
 
+/* One instruction of what is translated. */
+struct step {
+    struct block *block; /* that it belongs to */
+    const struct insn *in;
+    unsigned through; /* how many instructions the unit has up to the end of this block */
+};
+
+/* What is translated as one: a block, or a trace of blocks (trace.c). */
 struct unit {
     struct bt *bt;
     struct emitter *e;
-    struct block *block;
+    struct block *block; /* the first */
+    struct step step[BLOCK_MAX];
+    unsigned count, now; /* steps; and the one being translated */
+    bool trace;
+    const uint8_t *second; /* the page that a block's last instruction reaches into */
+    int8_t host[16]; /* host registers of guest ones, inside the unit */
+    struct swap {
+        unsigned in, out; /* guest registers: `in` has the host register that elsewhere is `out`'s */
+    } swap[3];
+    unsigned swaps;
+    const uint8_t *top;           /* where a unit with swaps begins, with flags saved and registers changed */
     unsigned flags;               /* IN_HOST, IN_MEMORY, IN_REPLAY */
     const struct decoded *replay; /* what makes them again */
+    int32_t lag;                  /* guest RSP is its host register + lag (stack.c) */
+    bool replay_stack;            /* `replay` is an ADD or SUB to RSP that was not executed: RSP before it was */
+    int32_t replay_lag;           /* ... its host register + this */
     struct window window;
     int held[2];    /* guest registers that live in memory, and that SCRATCH_A and SCRATCH_B hold still; or NO_REG */
     bool held_kept; /* the present instruction says so of itself */
@@ -185,6 +227,8 @@ struct bt {
     struct decoded decoded[BLOCK_MAX]; /* of the block being translated */
     struct unit unit;
     struct static_translation *kept; /* full/static's: made ahead of time; else NULL */
+    unsigned slice;                  /* instructions of one stay in native code, at most */
+    unsigned samples;                /* how often the CPU is found in a block before a trace is made of it */
     /* Routines at the code cache's start. */
     struct left (*enter)(struct cpu *cpu, const void *code);
     const uint8_t *leave[LEAVE_KINDS]; /* status flags saved, `what` in SCRATCH_A */
@@ -220,15 +264,61 @@ void lose_host_flags(struct unit *t);
 /* In front of an instruction that may change what makes the flags again, and behind one that wrote them. */
 void flags_before(struct unit *t, const struct insn *in, const struct decoded *d);
 void flags_written(struct unit *t, const struct decoded *d);
+void flags_written_stack(struct unit *t, const struct decoded *d);
 /* Are the guest's XMM registers in the host's? If not, `in` is where to go on after loading them. */
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
+/* Puts the block's instructions behind those that the unit has. */
+void unit_append(struct unit *t, struct block *block, const uint8_t *page);
+static inline const struct decoded *decoded_step(const struct unit *t, unsigned i)
+{
+    return &t->bt->decoded[i];
+}
+/* Is the present instruction the last of its block, and another block of the unit follows? */
+static inline bool goes_on_in_unit(const struct unit *t)
+{
+    return t->now + 1 < t->count && t->now + 1 == t->step[t->now].through;
+}
+/* Puts the blocks behind the first that are executed most into the unit (trace.c). */
+void trace_follow(struct unit *t, const uint8_t *page);
+/* Where it may be left at its sides: blocks that are no traces yet. Returns how many. */
+#define TRACE_SIDES 8
+unsigned trace_sides(const struct unit *t, struct block *sides[TRACE_SIDES]);
+/* Does its end, or its last conditional jump, lead to its top? */
+bool goes_to_top(const struct unit *t);
+/* The block that follows in a unit, when the present instruction is the last of its block; else NULL. */
+const struct block *next_in_unit(const struct unit *t);
+
+/* Gives a unit that is a loop the registers that it uses (registers.c). */
+void choose_registers(struct unit *t);
+void own_registers(struct unit *t); /* those that it has otherwise */
+/* In front of leaving the unit, and behind coming into it: RSP's lag too. Flags and scratch registers are kept. */
+void go_home(struct unit *t);
+void come_back(struct unit *t);
+
+/*
+ * A unit is accounted at its top, whole. Who leaves it before its last block gives back what is accounted of the blocks
+ * behind; who comes back takes it again. Status flags are kept by the one, and must be saved for the other. SCRATCH_A
+ * is destroyed.
+ */
+void give_back(struct unit *t);
+void take_again(struct unit *t);
+
 void window_close(struct unit *t);
 bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p);
-struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p);
-/* Behind an instruction: what it has done to the window's base. */
-void window_follow(struct unit *t, const struct insn *in, const struct decoded *d);
+struct window window_for(const struct unit *t, int base, int32_t disp, struct probe p);
+/* Behind an instruction: what it has done to the window's base. `lagging`: RSP's host register is as it was. */
+void window_follow(struct unit *t, const struct insn *in, const struct decoded *d, bool lagging);
+
+/* Does the instruction leave RSP's lag alone, or only change it? All others want it settled. */
+bool keeps_lag(const struct decoded *d);
+void settle_stack(struct unit *t);
+void move_stack(struct unit *t, int32_t distance);
+static inline int32_t lag_of(const struct unit *t, unsigned r)
+{
+    return r == RSP ? t->lag : 0;
+}
 
 /*
  * The probe: emits code that finds the host address of a guest access, or leaves in front of the instruction. The
@@ -238,6 +328,7 @@ void window_follow(struct unit *t, const struct insn *in, const struct decoded *
 bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct host_mem *m, int *free);
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write);
 void probe_tlb(struct unit *t, const struct stub *stub);
+void probe_strayed(struct unit *t, const struct stub *stub);
 /* The window again, behind an instruction that the interpreter has executed: its probe leaves in front of `next`. */
 void probe_again(struct unit *t, const struct insn *next, struct window w);
 /* The operand's effective address, in host registers or scratch ones; false: it has no encoding. */
@@ -246,8 +337,8 @@ bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m
 /* A guest register's value, in its own host register or in `scratch`. */
 static inline int guest_register(struct unit *t, unsigned r, int scratch)
 {
-    if (host_of[r] != NO_REG)
-        return host_of[r];
+    if (t->host[r] != NO_REG)
+        return t->host[r];
     emit_load(t->e, scratch, cpu_gpr(r));
     return scratch;
 }
@@ -272,13 +363,19 @@ void translate_shadowed(struct unit *t, const struct insn *end);
 void emit_stubs(struct unit *t);
 /* Does its handler end the block without going on in another? (system.c) */
 bool ends_without_branch(const struct decoded *d);
+/* A jump within the page: straight to the target's native code if it has some, else by way of follow_link(). */
+void jump_within_page(struct unit *t, unsigned condition, const struct insn *in);
 /* A direct branch to another page, through the jump table. */
 void translate_far(struct unit *t, const struct insn *in);
-/* The out-of-line parts of RET (not in the return cache) and CALL (where its return goes on). */
+/* The out-of-line part of RET: it isn't in the return cache. */
 void translate_return_missed(struct unit *t, const struct insn *in);
-void translate_landing(struct unit *t, const struct insn *in);
+
+/* Writes the translation that begins at `start` to the file that $VIRTLAB_BT_DUMP names, if it is set (dump.c). */
+void dump_translation(const struct unit *t, const uint8_t *start);
 
 bool uses_xmm(const struct decoded *d);
+/* Is it copy.c's? */
+bool is_copied(const struct decoded *d);
 /* Register to register: it can't leave the block, and changes no flags but its own. */
 bool is_plain(const struct decoded *d, const struct insn *in);
 

@@ -127,6 +127,8 @@ struct bt *bt_create(struct reason *why)
     bt->translator.block_hot = op_translate;
     bt->translator.blocks_flushed = blocks_flushed;
     bt->translator.heat = 16;
+    bt->slice = 16384;
+    bt->samples = 8;
     bt_decoder_init(&bt->decoder);
     return bt;
 }

@@ -133,6 +133,11 @@ static bool moves_system_register(const struct decoded *d)
     return false;
 }
 
+bool is_copied(const struct decoded *d)
+{
+    return copyable(d) && !moves_system_register(d);
+}
+
 bool is_plain(const struct decoded *d, const struct insn *in)
 {
     if (is_nop(d) || d->z.mnemonic == ZYDIS_MNEMONIC_LEA)
@@ -173,7 +178,7 @@ struct copy {
 };
 
 /* Fills in the host register; false for classes that aren't copied (segment, control, MMX ...). */
-static bool take_register(struct copy *c, struct place *p, const ZydisDecodedOperand *o)
+static bool take_register(const struct unit *t, struct copy *c, struct place *p, const ZydisDecodedOperand *o)
 {
     ZydisRegister r = o->reg.value;
     *p = (struct place){.operand = o, .guest = NO_REG, .host = NO_REG};
@@ -189,11 +194,11 @@ static bool take_register(struct copy *c, struct place *p, const ZydisDecodedOpe
             return true;
         }
         p->guest = r <= ZYDIS_REGISTER_BL ? r - ZYDIS_REGISTER_AL : r - ZYDIS_REGISTER_SPL + RSP;
-        c->op.force_rex |= host_of[p->guest] >= RSP && host_of[p->guest] <= RDI;
+        c->op.force_rex |= t->host[p->guest] >= RSP && t->host[p->guest] <= RDI;
         break;
     default: return false;
     }
-    p->host = host_of[p->guest];
+    p->host = t->host[p->guest];
     return true;
 }
 
@@ -213,7 +218,7 @@ static bool is_identical(ZydisRegister r)
     }
 }
 
-static bool take_operands(struct copy *c, const struct decoded *d)
+static bool take_operands(const struct unit *t, struct copy *c, const struct decoded *d)
 {
     for (unsigned i = 0; i < d->z.operand_count; i++) {
         const ZydisDecodedOperand *o = &d->operand[i];
@@ -224,9 +229,9 @@ static bool take_operands(struct copy *c, const struct decoded *d)
         } else if (o->type == ZYDIS_OPERAND_TYPE_REGISTER) {
             bool fine;
             switch (o->encoding) {
-            case ZYDIS_OPERAND_ENCODING_MODRM_RM: fine = take_register(c, &c->rm, o); break;
-            case ZYDIS_OPERAND_ENCODING_MODRM_REG: fine = take_register(c, &c->reg, o); break;
-            case ZYDIS_OPERAND_ENCODING_OPCODE: fine = take_register(c, &c->embedded, o); break;
+            case ZYDIS_OPERAND_ENCODING_MODRM_RM: fine = take_register(t, c, &c->rm, o); break;
+            case ZYDIS_OPERAND_ENCODING_MODRM_REG: fine = take_register(t, c, &c->reg, o); break;
+            case ZYDIS_OPERAND_ENCODING_OPCODE: fine = take_register(t, c, &c->embedded, o); break;
             default: fine = is_identical(o->reg.value); break;
             }
             if (!fine)
@@ -275,15 +280,15 @@ static bool needs_old(const struct place *p)
 
 /* ---- guest registers that live in memory ---- */
 
-static bool in_memory(const struct place *p)
+static bool in_memory(const struct unit *t, const struct place *p)
 {
-    return p->operand && p->guest != NO_REG && host_of[p->guest] == NO_REG;
+    return p->operand && p->guest != NO_REG && t->host[p->guest] == NO_REG;
 }
 
 /* The scratch register that holds the guest register still, from the instruction before; or NO_REG. */
 static int holder(const struct unit *t, const struct place *p)
 {
-    return !in_memory(p) ? NO_REG : t->held[0] == p->guest ? SCRATCH_A : t->held[1] == p->guest ? SCRATCH_B : NO_REG;
+    return !in_memory(t, p) ? NO_REG : t->held[0] == p->guest ? SCRATCH_A : t->held[1] == p->guest ? SCRATCH_B : NO_REG;
 }
 
 void lose_scratch(struct unit *t, int scratch)
@@ -294,7 +299,7 @@ void lose_scratch(struct unit *t, int scratch)
 /* The operand's value comes into `scratch`. */
 static void bring(struct unit *t, struct place *p, int scratch)
 {
-    if (!in_memory(p) || p->host != NO_REG)
+    if (!in_memory(t, p) || p->host != NO_REG)
         return;
     int held = holder(t, p);
     p->host = scratch;
@@ -311,7 +316,7 @@ static void bring(struct unit *t, struct place *p, int scratch)
 
 static void put_back(struct unit *t, const struct place *p)
 {
-    if (!in_memory(p) || !(p->host == SCRATCH_A || p->host == SCRATCH_B))
+    if (!in_memory(t, p) || !(p->host == SCRATCH_A || p->host == SCRATCH_B))
         return;
     if (writes(p)) {
         emit_store(t->e, cpu_gpr((unsigned)p->guest), p->host);
@@ -390,12 +395,12 @@ static bool copy_memory(struct unit *t, const struct insn *in, const struct deco
 /* May the register that is only read as well be read in memory? */
 static bool read_in_place(const struct unit *t, const struct decoded *d, const struct place *p)
 {
-    return in_memory(p) && !writes(p) && p->host == NO_REG && holder(t, p) == NO_REG && !is_bit_test(d);
+    return in_memory(t, p) && !writes(p) && p->host == NO_REG && holder(t, p) == NO_REG && !is_bit_test(d);
 }
 
 static bool emit_modrm_form(struct unit *t, const struct decoded *d, struct copy *c)
 {
-    bool same = in_memory(&c->rm) && c->reg.operand && c->rm.guest == c->reg.guest;
+    bool same = in_memory(t, &c->rm) && c->reg.operand && c->rm.guest == c->reg.guest;
     if (same) { /* one value, in one scratch register */
         struct place *reader = needs_old(&c->reg) ? &c->reg : &c->rm;
         bring(t, reader, choose(t, reader, &c->embedded));
@@ -436,9 +441,9 @@ static bool copy_lea(struct unit *t, const struct insn *in, const struct decoded
     unsigned to = (unsigned)ZydisRegisterGetId(d->operand[0].reg.value), size = d->operand[0].size / 8u;
     if (size == 2 || !effective_operand(t, in, &m))
         return false;
-    int host = host_of[to] == NO_REG ? SCRATCH_A : host_of[to];
+    int host = t->host[to] == NO_REG ? SCRATCH_A : t->host[to];
     (void)emit_mem(t->e, (struct host_op){.opcode = 0x8d, .w = size == 8 && in->addrsize == 8}, host, m);
-    if (host_of[to] == NO_REG)
+    if (t->host[to] == NO_REG)
         emit_store(t->e, cpu_gpr(to), host);
     t->held_kept = host != SCRATCH_A && m.base != SCRATCH_A && m.index != SCRATCH_B;
     return true;
@@ -453,7 +458,7 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
     if (d->z.mnemonic == ZYDIS_MNEMONIC_LEA)
         return copy_lea(t, in, d);
     struct copy c = {.op = {.map = MAP_PRIMARY}};
-    if (!take_operands(&c, d) || !take_opcode(&c, d))
+    if (!take_operands(t, &c, d) || !take_opcode(&c, d))
         return false;
     c.reg.kept = d->z.mnemonic == ZYDIS_MNEMONIC_BSF || d->z.mnemonic == ZYDIS_MNEMONIC_BSR;
     bool done = c.rm_mem ? copy_memory(t, in, d, &c) : copy_registers(t, d, &c);
@@ -465,6 +470,6 @@ bool translate_copy(struct unit *t, const struct insn *in, const struct decoded 
 void copy_again(struct unit *t, const struct decoded *d)
 {
     struct copy c = {.op = {.map = MAP_PRIMARY}};
-    if (take_operands(&c, d) && take_opcode(&c, d))
+    if (take_operands(t, &c, d) && take_opcode(&c, d))
         (void)copy_registers(t, d, &c);
 }

@@ -193,6 +193,18 @@ uint8_t *emit_jump(struct emitter *e, unsigned condition)
     emit32(e, 0);
     return at;
 }
+uint8_t *emit_call(struct emitter *e)
+{
+    emit8(e, 0xe8);
+    uint8_t *at = e->at;
+    emit32(e, 0);
+    return at;
+}
+void emit_push_return(struct emitter *e, struct host_mem m)
+{
+    (void)emit_mem(e, (struct host_op){.opcode = 0xff}, 6, m);
+    emit8(e, 0xc3);
+}
 void emit_patch(uint8_t *jump, const void *target)
 {
     int32_t distance = (int32_t)((const uint8_t *)target - (jump + 4));

@@ -116,6 +116,9 @@ enum condition {
 uint8_t *emit_jump(struct emitter *e, unsigned condition);
 /* To code that is there already, in this block or elsewhere. */
 void emit_jump_to(struct emitter *e, unsigned condition, const void *target);
+/* CALL, which is patched like a jump; PUSH of a quadword in memory, then RET: where it says. */
+uint8_t *emit_call(struct emitter *e);
+void emit_push_return(struct emitter *e, struct host_mem m);
 void emit_jump_register(struct emitter *e, int reg);
 void emit_jump_mem(struct emitter *e, struct host_mem m);
 void emit_patch(uint8_t *jump, const void *target);

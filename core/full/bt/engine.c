@@ -13,6 +13,7 @@
 #include "x86/cpu_engine.h"
 #include "x86/mem.h"
 #include <errno.h>
+#include <string.h>
 
 /* ---- entering native code, and going on where it left ---- */
 
@@ -62,17 +63,34 @@ static void check_returns(struct cpu *cpu)
 /*
  * ---- a stay in native code: what it keeps in another form than the interpreter ----
  *
- * A stay has a budget of instructions. It is no more than SLICE, because native code looks at nothing else: a kick is
- * seen when the budget is used up.
+ * A stay has a budget of instructions. It is no more than bt->slice, because native code looks at nothing else: a kick
+ * is seen when the budget is used up.
  */
-#define SLICE 16384
+/*
+ * What native code may execute when its budget is used up: the rest of a trace that it was left in (it looks at the
+ * budget at the top only), and what the next one is accounted when it finds the budget used up.
+ */
+#define STAY_RESERVE (2 * BLOCK_MAX)
+
+/* Where stores are that weren't in their clear stretch, these are chosen now. */
+static void choose_clear(struct cpu *cpu)
+{
+    cpu->native.chosen_at = cpu->icount;
+    for (unsigned kind = 0; kind < STORES_KINDS; kind++)
+        if (cpu->native.strayed[kind])
+            tlb_clear_around(&cpu->tlb, kind, gva(cpu->native.strayed[kind]), cpu->cpl != 3);
+    memset(cpu->native.strayed, 0, sizeof(cpu->native.strayed));
+}
 
 static void stay_begin(struct cpu *cpu)
 {
     const uint64_t limit = cpu->icount_limit < cpu->look_at ? cpu->icount_limit : cpu->look_at;
     const uint64_t remaining = limit - cpu->icount; /* look_is_due() was asked */
+    const uint64_t slice = bt_of(cpu)->slice;
     check_returns(cpu);
-    cpu->native.begun = remaining < SLICE ? (int64_t)remaining - BLOCK_MAX : SLICE - BLOCK_MAX;
+    if (unlikely(cpu->icount - cpu->native.chosen_at >= slice))
+        choose_clear(cpu);
+    cpu->native.begun = (int64_t)(remaining < slice ? remaining : slice) - STAY_RESERVE;
     cpu->native.budget = cpu->native.begun;
     cpu->native.flags = (uint16_t)pack_flags(&cpu->lf);
 }
@@ -86,7 +104,7 @@ static void stay_end(struct cpu *cpu)
 /* Must the executor be asked soon? */
 static bool look_is_due(const struct cpu *cpu)
 {
-    return cpu->look_at < cpu->icount + 2 * BLOCK_MAX;
+    return cpu->look_at < cpu->icount + STAY_RESERVE;
 }
 
 /* ---- where native code left, and where to go on: in native code (code) or with a record (next, NULL: run loop) ----
@@ -122,7 +140,7 @@ static bool run_loop_wanted(const struct cpu *cpu)
 {
     return cpu->attention || cpu->event.valid || cpu->exit_ready || cpu->halted || cpu->interrupt_shadow ||
            (cpu->window_wanted && (cpu->sysflags & FLAG_IF)) || (cpu->sysflags & FLAG_TF) ||
-           cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
+           cpu->icount_limit - cpu->icount < STAY_RESERVE || (cpu->cpl == 3 && cpu->user_direct) || look_is_due(cpu);
 }
 
 /* Goes on at cpu->rip. */
@@ -132,20 +150,38 @@ static struct going go_on(struct cpu *cpu)
         return interpret(NULL);
     const struct insn *first = jump_to(cpu, cpu->rip);
     struct block *block = first ? block_entered_at(first) : block_find(cpu, false);
-    return block->native == cpu->translator->cold ? interpret(block->insn) : go_native(block->native);
+    const bool unseen = !first && block->crossing; /* is it of the pages that are there now? */
+    return block->native == cpu->translator->cold || unseen ? interpret(block->insn) : go_native(block->native);
 }
 
 /* Must the CPU stop at the end of this block, whose instructions are counted? */
 static bool stop_soon(const struct cpu *cpu)
 {
-    return cpu->attention || cpu->icount_limit - cpu->icount < BLOCK_MAX || look_is_due(cpu);
+    return cpu->attention || cpu->icount_limit - cpu->icount < STAY_RESERVE || look_is_due(cpu);
 }
 
-/* The budget is used up, and the block accounted. Often all that is needed is a new one. */
+/* The CPU was found in the block. True: it has other native code now. */
+static bool found(struct cpu *cpu, struct block *block)
+{
+    const unsigned samples = bt_of(cpu)->samples;
+    if (block->paused == UINT16_MAX)
+        return false;
+    if (++block->paused == samples)
+        return bt_translate_trace(cpu, block);
+    return block->paused == 2 * samples && bt_translate_sides(cpu, block);
+}
+
+/*
+ * The budget is used up, and the block accounted. Often all that is needed is a new one. Where this happens again and
+ * again is where time is spent: a trace is made of it.
+ */
 static struct going go_on_after_pause(struct cpu *cpu, const struct insn *record)
 {
-    if (likely(!stop_soon(cpu)))
-        return go_native(cpu->native.retry);
+    struct block *block = block_entered_at(record - record->pos - 1);
+    if (likely(!stop_soon(cpu))) {
+        if (likely(!found(cpu, block)))
+            return go_native(cpu->native.retry);
+    }
     enter_at(cpu, record);
     return interpret(record);
 }
@@ -211,7 +247,7 @@ static struct going execute_missed(struct cpu *cpu, const struct insn *record, u
     bool anew = in_vain(cpu) && ++block->heat >= bt_of(cpu)->translator.heat + ODD;
     if (anew) {
         block->heat = (uint16_t)bt_of(cpu)->translator.heat;
-        anew = bt_translate_odd(cpu, block, record);
+        anew = bt_translate_odd(cpu, block, block_entered_at(cpu->native.unit), record);
     }
     if (!anew && !(miss & MISS_WINDOW))
         return execute(cpu, record);
@@ -255,7 +291,7 @@ static const struct insn *follow_link(struct cpu *cpu, const struct link *link)
     if (!next || !cpu->block || !link->record->link) /* no block: the cache was emptied, and links with it */
         return next;
     const struct block *target = link->record->link;
-    if (target->native != cpu->translator->cold) {
+    if (target->native != cpu->translator->cold && !target->crossing) {
         emit_patch(link->jump, link->flags ? target->native_flags : target->native);
         COUNT(cpu->stats, BLOCKS_CHAINED);
     }
@@ -294,7 +330,7 @@ const struct insn *op_enter_native(struct cpu *cpu, const struct insn *in)
     struct block *block = in->link;
     if (unlikely(block_must_stop(cpu, block) || look_is_due(cpu)))
         return end_block(cpu, cpu_rip(cpu, in));
-    if (unlikely(cpu->icount_limit - cpu->icount < 2 * BLOCK_MAX)) { /* the last ones are counted exactly */
+    if (unlikely(cpu->icount_limit - cpu->icount < STAY_RESERVE)) { /* the last ones are counted exactly */
         block_account(cpu, block);
         return in + 1;
     }
@@ -374,9 +410,9 @@ static void destroy_with_direct(struct engine *engine)
 #define CAPABILITIES (ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME)
 #define SOFTWARE_COUNTERS                                                                                     \
     (COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) | COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | \
-     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(BLOCKS_CHAINED) |             \
-     COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) |                 \
-     COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
+     COUNTER_BIT(BLOCKS_DECODED) | COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(TRACES) |                     \
+     COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) |             \
+     COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS))
 #define SHADOW_COUNTERS (COUNTER_BIT(SHADOW_FILLS) | COUNTER_BIT(HIDDEN_FAULTS) | COUNTER_BIT(PT_WRITES))
 
 const struct engine_ops full_bt = {

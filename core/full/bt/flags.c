@@ -52,27 +52,39 @@ static unsigned register_of(const ZydisDecodedOperand *o)
 }
 
 /* An immediate, or a general register that is in a host register. */
-static bool is_at_hand(const ZydisDecodedOperand *o)
+static bool is_at_hand(const struct unit *t, const ZydisDecodedOperand *o)
 {
-    return o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE || (is_general(o) && host_of[register_of(o)] != NO_REG);
+    return o->type == ZYDIS_OPERAND_TYPE_IMMEDIATE || (is_general(o) && t->host[register_of(o)] != NO_REG);
 }
 
-static bool can_replay(const struct decoded *d)
+static bool can_replay(const struct unit *t, const struct decoded *d)
 {
     const ZydisDecodedOperand *a = &d->operand[0], *b = &d->operand[1];
-    if (d->z.operand_count_visible != 2 || !is_at_hand(a))
+    if (d->z.operand_count_visible != 2 || !is_at_hand(t, a))
         return false;
     bool wide = a->size >= 32;
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
-    case ZYDIS_MNEMONIC_TEST: return is_at_hand(b);
+    case ZYDIS_MNEMONIC_TEST: return is_at_hand(t, b);
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR: return wide; /* whatever the other operand was */
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
-        return wide && is_at_hand(b) && (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
+        return wide && is_at_hand(t, b) &&
+               (is_general(b) ? register_of(a) != register_of(b) : b->imm.value.s > INT32_MIN);
     default: return false;
+    }
+}
+
+/* How many operands it takes to do it again. */
+static unsigned replay_operands(const struct decoded *d)
+{
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_AND:
+    case ZYDIS_MNEMONIC_OR:
+    case ZYDIS_MNEMONIC_XOR: return 1; /* the result */
+    default: return 2;
     }
 }
 
@@ -82,9 +94,9 @@ static void replay_sum(struct unit *t, const struct decoded *d, int scratch)
     const ZydisDecodedOperand *a = &d->operand[0], *b = &d->operand[1];
     const bool add = d->z.mnemonic == ZYDIS_MNEMONIC_ADD, w = a->size == 64;
     const enum alu alu = add ? ALU_ADD : ALU_CMP;
-    const int result = host_of[register_of(a)];
+    const int result = t->host[register_of(a)];
     if (is_general(b)) {
-        const int other = host_of[register_of(b)];
+        const int other = t->host[register_of(b)];
         emit_mov(t->e, scratch, result);
         emit_alu(t->e, add ? ALU_SUB : ALU_ADD, scratch, other);
         (void)emit_reg(t->e, (struct host_op){.opcode = (uint8_t)(alu << 3 | 3), .w = w}, scratch, other);
@@ -96,19 +108,32 @@ static void replay_sum(struct unit *t, const struct decoded *d, int scratch)
     }
 }
 
+/* The same to RSP, which was not executed. */
+static void replay_stack(struct unit *t, const struct decoded *d, int scratch)
+{
+    const enum alu alu = d->z.mnemonic == ZYDIS_MNEMONIC_ADD ? ALU_ADD : ALU_CMP;
+    emit_lea(t->e, scratch, (struct host_mem){t->host[RSP], NO_REG, 0, t->replay_lag});
+    emit_alu_constant(t->e, alu, scratch, (int32_t)d->operand[1].imm.value.s);
+    t->flags |= IN_HOST;
+}
+
 static void replay(struct unit *t, int scratch)
 {
     const struct decoded *d = t->replay;
     lose_scratch(t, scratch);
     if (scratch == SCRATCH_B)
         window_close(t);
+    if (t->replay_stack) {
+        replay_stack(t, d, scratch);
+        return;
+    }
     switch (d->z.mnemonic) {
     case ZYDIS_MNEMONIC_CMP:
     case ZYDIS_MNEMONIC_TEST: copy_again(t, d); break;
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB: replay_sum(t, d, scratch); break;
     default: {
-        int result = host_of[register_of(&d->operand[0])];
+        int result = t->host[register_of(&d->operand[0])];
         (void)emit_reg(t->e, (struct host_op){.opcode = 0x85, .w = d->operand[0].size == 64}, result,
                        result); /* TEST */
         break;
@@ -131,7 +156,9 @@ void flags_before(struct unit *t, const struct insn *in, const struct decoded *d
     if (!(t->flags & IN_REPLAY))
         return;
     bool lost = d->z.mnemonic == ZYDIS_MNEMONIC_INVALID;
-    for (unsigned i = 0; i < 2 && !lost; i++)
+    if (t->replay_stack)
+        lost |= changes(d, RSP) && !keeps_lag(d);
+    for (unsigned i = 0; i < replay_operands(t->replay) && !lost && !t->replay_stack; i++)
         lost = is_general(&t->replay->operand[i]) && changes(d, register_of(&t->replay->operand[i]));
     struct flag_use use = flag_use(d);
     if (!lost || (is_plain(d, in) && use.writes && !use.reads))
@@ -141,10 +168,19 @@ void flags_before(struct unit *t, const struct insn *in, const struct decoded *d
     t->flags &= ~(unsigned)IN_REPLAY;
 }
 
+void flags_written_stack(struct unit *t, const struct decoded *d)
+{
+    t->flags = IN_REPLAY;
+    t->replay = d;
+    t->replay_stack = true;
+    t->replay_lag = t->lag;
+}
+
 void flags_written(struct unit *t, const struct decoded *d)
 {
     t->flags = IN_HOST;
-    if (can_replay(d)) {
+    t->replay_stack = false;
+    if (can_replay(t, d)) {
         t->flags |= IN_REPLAY;
         t->replay = d;
     }

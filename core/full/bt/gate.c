@@ -116,6 +116,11 @@ static void change_privilege(struct emitter *e, unsigned cpl)
     else
         emit_load(e, SCRATCH_A, CPU_FIELD(tlb.supervisor.size));
     emit_store(e, CPU_FIELD(tlb.span.size), SCRATCH_A);
+    for (unsigned i = 0; i < STORES_KINDS; i++) { /* SCRATCH_A is 0 for a user */
+        if (!user)
+            emit_load(e, SCRATCH_A, CPU_FIELD(tlb.clear[i].known));
+        emit_store(e, CPU_FIELD(tlb.clear[i].size), SCRATCH_A);
+    }
 
     emit_load(e, SCRATCH_A, CPU_FIELD(blocks));
     struct host_mem flushes = AT(SCRATCH_A, struct block_cache, known[0].flushes);

@@ -14,10 +14,11 @@
  *
  *      lea  A, [the operand] / sub A, [span.low]
  *      cmp  A, [span.size] / jae probe
- *      shr  A, 12 / add A, [span.guard] / cmp byte [A], 0 / jne probe          ; for stores
  *      mov  B, [span.addend]
  *
- * No load there depends on the address, so a chain of loads is hardly longer than natively.
+ * No load there depends on the address, so a chain of loads is hardly longer than natively. Stores look in the same way
+ * into a stretch of the span where no frame is guarded; when they miss it, a frame's guard byte is looked at out of
+ * line.
  *
  * Read next: window.c.
  */
@@ -27,16 +28,17 @@ _Static_assert(sizeof(struct tlb_entry) == 64, "the probe shifts by 6");
 
 bool effective_operand(struct unit *t, const struct insn *in, struct host_mem *m)
 {
-    if (in->disp != (int32_t)in->disp)
+    const int64_t disp = in->disp + lag_of(t, in->base);
+    if (disp != (int32_t)disp)
         return false;
-    *m = (struct host_mem){NO_REG, NO_REG, in->scale, (int32_t)in->disp};
+    *m = (struct host_mem){NO_REG, NO_REG, in->scale, (int32_t)disp};
     if (in->base == GPR_PAGE) {
         emit_load(t->e, SCRATCH_A, cpu_gpr(GPR_PAGE));
         m->base = SCRATCH_A;
     } else if (in->base != GPR_ZERO) {
         m->base = guest_register(t, in->base, SCRATCH_A);
     }
-    if (in->index != GPR_ZERO && host_of[in->index] == NO_REG)
+    if (in->index != GPR_ZERO && t->host[in->index] == NO_REG)
         window_close(t);
     if (in->index != GPR_ZERO)
         m->index = guest_register(t, in->index, SCRATCH_B);
@@ -83,30 +85,28 @@ static void lea_window(struct unit *t, struct window w)
     emit_lea(t->e, SCRATCH_A, (struct host_mem){w.base, NO_REG, 0, w.low});
 }
 
+static void check_aligned(struct unit *t, unsigned size)
+{
+    (void)emit_reg(t->e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, SCRATCH_A); /* TEST */
+    emit8(t->e, (uint8_t)(size - 1));
+}
+
 /*
- * Is the linear address in SCRATCH_A in the span? It becomes an offset there, for stores in `spare` (which may be
- * SCRATCH_A) something else. Otherwise on to the stub that is returned, which probes the TLB and comes to where the
- * caller sets its `back`.
+ * Is the linear address in SCRATCH_A in the span, or, for stores, in the clear stretch of their kind? It becomes an
+ * offset there. Otherwise on to the stub that is returned, which looks further and comes to where the caller sets its
+ * `back`.
  */
-static struct stub *emit_span(struct unit *t, const struct insn *in, struct probe p, int spare)
+static struct stub *emit_span(struct unit *t, const struct insn *in, struct probe p, enum tlb_stores store)
 {
     struct emitter *e = t->e;
-    emit_alu_mem(e, ALU_SUB, SCRATCH_A, CPU_FIELD(tlb.span.low));
-    emit_alu_mem(e, ALU_CMP, SCRATCH_A, CPU_FIELD(tlb.span.size));
-    struct stub *stub = add_stub(t, STUB_TLB, emit_jump(e, IF_AE), in);
+    emit_alu_mem(e, ALU_SUB, SCRATCH_A, p.write ? CPU_FIELD(tlb.clear[store].low) : CPU_FIELD(tlb.span.low));
+    emit_alu_mem(e, ALU_CMP, SCRATCH_A, p.write ? CPU_FIELD(tlb.clear[store].size) : CPU_FIELD(tlb.span.size));
+    struct stub *stub = add_stub(t, p.write ? STUB_STRAYED : STUB_TLB, emit_jump(e, IF_AE), in);
     stub->probe = p;
+    stub->store = store;
     if (p.aligned) {
-        (void)emit_reg(e, (struct host_op){.opcode = 0xf6, .force_rex = true}, 0, SCRATCH_A); /* TEST */
-        emit8(e, (uint8_t)(p.size - 1));
+        check_aligned(t, p.size);
         stub->jump[1] = emit_jump(e, IF_NE);
-    }
-    if (p.write) {
-        emit_mov(e, spare, SCRATCH_A);
-        emit_shift(e, SHIFT_SHR, spare, PAGE_SHIFT);
-        emit_alu_mem(e, ALU_ADD, spare, CPU_FIELD(tlb.span.guard));
-        (void)emit_mem(e, (struct host_op){.opcode = 0x80}, ALU_CMP, (struct host_mem){spare, NO_REG, 0, 0});
-        emit8(e, 0);
-        stub->jump[2] = emit_jump(e, IF_NE);
     }
     return stub;
 }
@@ -125,7 +125,7 @@ static void open_window(struct unit *t, const struct insn *in, struct window w, 
     struct probe p = {(unsigned)(w.high - w.low), w.write, aligned};
     if (t->kernel) {
         lea_window(t, w);
-        struct stub *stub = emit_span(t, in, p, SCRATCH_A);
+        struct stub *stub = emit_span(t, in, p, w.base == t->host[RSP] ? STORES_STACK : STORES_OTHER);
         emit_load(t->e, SCRATCH_B, CPU_FIELD(tlb.span.addend));
         stub->back = t->e->at;
         stub->miss = miss;
@@ -154,32 +154,74 @@ static void probe_address(struct unit *t, const struct insn *in, struct probe p)
         probe_address_tlb(t, in, p);
         return;
     }
-    if (p.write)
-        window_close(t);
-    struct stub *stub = emit_span(t, in, p, SCRATCH_B);
-    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.host));
+    struct stub *stub = emit_span(t, in, p, STORES_OTHER);
+    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A,
+                 p.write ? CPU_FIELD(tlb.clear[STORES_OTHER].host) : CPU_FIELD(tlb.span.host));
     stub->back = t->e->at;
     stub->keep = t->window.open;
 }
 
-/* The same behind a span that the address isn't in: it is an offset there. An open window's addend is kept. */
-static void probe_offset_tlb(struct unit *t, const struct stub *stub)
+/* The TLB proper, in front of what a stub goes back to. An open window's addend is kept. */
+static void probe_proper(struct unit *t, const struct stub *stub)
 {
-    if (stub->keep)
-        emit_store(t->e, CPU_FIELD(native.kept), SCRATCH_B);
-    emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.low));
-    probe_address_tlb(t, stub->record, stub->probe);
-    if (stub->keep)
-        emit_load(t->e, SCRATCH_B, CPU_FIELD(native.kept));
+    if (stub->window.open) {
+        probe_window_tlb(t, stub->record, stub->window, stub->probe, stub->miss);
+    } else {
+        if (stub->keep)
+            emit_store(t->e, CPU_FIELD(native.kept), SCRATCH_B);
+        probe_address_tlb(t, stub->record, stub->probe);
+        if (stub->keep)
+            emit_load(t->e, SCRATCH_B, CPU_FIELD(native.kept));
+    }
+    emit_patch(emit_jump(t->e, ALWAYS), stub->back);
 }
 
+/* An offset in the span is there in SCRATCH_A, and isn't one. */
 void probe_tlb(struct unit *t, const struct stub *stub)
 {
+    if (!stub->window.open)
+        emit_alu_mem(t->e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.low));
+    probe_proper(t, stub);
+}
+
+/*
+ * A store that isn't in the clear stretch: it is noted for the next choice of one. Is it in the span, in a frame that
+ * isn't guarded? Else the TLB.
+ */
+void probe_strayed(struct unit *t, const struct stub *stub)
+{
+    struct emitter *e = t->e;
+    const struct host_mem strayed = CPU_FIELD(native.strayed[stub->store]);
+    uint8_t *out[3] = {NULL};
     if (stub->window.open)
-        probe_window_tlb(t, stub->record, stub->window, stub->probe, stub->miss);
+        lea_window(t, stub->window);
     else
-        probe_offset_tlb(t, stub);
-    emit_patch(emit_jump(t->e, ALWAYS), stub->back);
+        emit_alu_mem(e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.clear[stub->store].low));
+    emit_store(e, strayed, SCRATCH_A);
+    emit_alu_mem(e, ALU_SUB, SCRATCH_A, CPU_FIELD(tlb.span.low));
+    emit_alu_mem(e, ALU_CMP, SCRATCH_A, CPU_FIELD(tlb.span.size));
+    out[0] = emit_jump(e, IF_AE);
+    if (stub->probe.aligned) {
+        check_aligned(t, stub->probe.size);
+        out[1] = emit_jump(e, IF_NE);
+    }
+    emit_shift(e, SHIFT_SHR, SCRATCH_A, PAGE_SHIFT);
+    emit_alu_mem(e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.guard));
+    (void)emit_mem(e, (struct host_op){.opcode = 0x80}, ALU_CMP, (struct host_mem){SCRATCH_A, NO_REG, 0, 0});
+    emit8(e, 0);
+    out[2] = emit_jump(e, IF_NE);
+    if (stub->window.open) {
+        emit_load(e, SCRATCH_B, CPU_FIELD(tlb.span.addend));
+    } else {
+        emit_load(e, SCRATCH_A, strayed);
+        emit_alu_mem(e, ALU_ADD, SCRATCH_A, CPU_FIELD(tlb.span.addend));
+    }
+    emit_patch(emit_jump(e, ALWAYS), stub->back);
+    for (unsigned i = 0; i < ARRAY_SIZE(out); i++)
+        if (out[i])
+            emit_patch(out[i], e->at);
+    emit_load(e, SCRATCH_A, strayed);
+    probe_proper(t, stub);
 }
 
 /* The probe of an operand [base + disp]: opens a window, if it isn't in one. */
@@ -187,7 +229,7 @@ static struct host_mem probe_window(struct unit *t, const struct insn *in, int b
 {
     if (!window_covers(t, base, disp, p)) {
         lose_host_flags(t);
-        struct window w = window_for(t, in, base, disp, p);
+        struct window w = window_for(t, base, disp, p);
         bool several = w.high - w.low > (int32_t)p.size || w.write != p.write;
         open_window(t, in, w, p.aligned, (p.write ? MISS_STORES : 0) | (several ? MISS_WINDOW : 0));
     }
@@ -201,16 +243,17 @@ void probe_again(struct unit *t, const struct insn *next, struct window w)
 
 struct host_mem probe_stack(struct unit *t, const struct insn *in, int base, int32_t disp, bool write)
 {
-    return probe_window(t, in, base, disp, (struct probe){.size = 8, .write = write});
+    const int32_t lag = base == t->host[RSP] ? t->lag : 0;
+    return probe_window(t, in, base, disp + lag, (struct probe){.size = 8, .write = write});
 }
 
 /* A lone load, while a window over others is open, which had better stay. */
 static bool beside_window(const struct unit *t, const struct insn *in, struct probe p)
 {
-    const int base = host_of[in->base];
+    const int base = t->host[in->base];
     if (!t->window.open || p.write || p.aligned || base == t->window.base)
         return false;
-    struct window w = window_for(t, in, base, (int32_t)in->disp, p);
+    struct window w = window_for(t, base, (int32_t)in->disp + lag_of(t, in->base), p);
     return w.high - w.low == (int32_t)p.size && !w.write;
 }
 
@@ -218,10 +261,11 @@ bool probe_operand(struct unit *t, const struct insn *in, struct probe p, struct
 {
     struct emitter *e = t->e;
     bool based = in->seg == SEG_FS || in->seg == SEG_GS;
+    const int64_t disp = in->disp + lag_of(t, in->base);
     bool simple = in->addrsize == 8 && !based && in->index == GPR_ZERO && in->base < 16 &&
-                  host_of[in->base] != NO_REG && in->disp == (int32_t)in->disp;
+                  t->host[in->base] != NO_REG && disp == (int32_t)disp;
     if (simple && !(t->kernel && beside_window(t, in, p))) {
-        *m = probe_window(t, in, host_of[in->base], (int32_t)in->disp, p);
+        *m = probe_window(t, in, t->host[in->base], (int32_t)disp, p);
         *free = SCRATCH_A;
         return true;
     }

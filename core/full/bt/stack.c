@@ -2,7 +2,10 @@
 /*
  * stack.c - PUSH, POP, LEAVE of 64 bits; and division, whose faults the host must not see.
  *
- * Guest RSP is in R12. It moves when nothing can fault any more.
+ * Guest RSP is in R12, but not up to date: in a row of pushes, each would wait for the one before. PUSH, POP, CALL and
+ * constants added to it change the unit's `lag` only, and accesses by RSP are made that much apart. It is settled in
+ * front of an instruction that names RSP in another way, and whenever native code leaves the unit. It moves when
+ * nothing can fault any more.
  *
  * Read next: branch.c.
  */
@@ -10,10 +13,88 @@
 
 enum { GUEST_RSP = R12 };
 
-static void move_stack(struct unit *t, int32_t distance)
+#define LAG_MAX (1 << 20)
+
+/* ---- the lag ---- */
+
+static bool names_stack(const struct decoded *d)
 {
-    emit_lea(t->e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, distance});
+    for (unsigned i = 0; i < d->z.operand_count; i++)
+        if (is_reg(d, i) && d->operand[i].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT &&
+            ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, d->operand[i].reg.value) == ZYDIS_REGISTER_RSP)
+            return true;
+    return false;
 }
+
+/* Adds a constant to RSP: false for all others. */
+static bool stack_constant(const struct decoded *d, int64_t *value)
+{
+    if (!is_reg(d, 0) || d->operand[0].reg.value != ZYDIS_REGISTER_RSP)
+        return false;
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_ADD: *value = d->operand[1].imm.value.s; return is_imm(d, 1);
+    case ZYDIS_MNEMONIC_SUB: *value = -d->operand[1].imm.value.s; return is_imm(d, 1);
+    case ZYDIS_MNEMONIC_LEA:
+        *value = d->operand[1].mem.disp.value;
+        return d->operand[1].mem.base == ZYDIS_REGISTER_RSP && d->operand[1].mem.index == ZYDIS_REGISTER_NONE &&
+               d->z.address_width == 64;
+    default: return false;
+    }
+}
+
+bool keeps_lag(const struct decoded *d)
+{
+    int64_t value;
+    switch (d->z.mnemonic) {
+    case ZYDIS_MNEMONIC_INVALID: return false;
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP: return d->z.operand_width == 64 && !names_stack(d);
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_RET: return d->z.meta.branch_type != ZYDIS_BRANCH_TYPE_FAR && !names_stack(d);
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_DIV:
+    case ZYDIS_MNEMONIC_IDIV: return !names_stack(d);
+    default: break;
+    }
+    if (stack_constant(d, &value))
+        return value > -LAG_MAX && value < LAG_MAX;
+    return (is_copied(d) || d->z.meta.category == ZYDIS_CATEGORY_COND_BR) && !names_stack(d);
+}
+
+void settle_stack(struct unit *t)
+{
+    if (!t->lag)
+        return;
+    emit_lea(t->e, GUEST_RSP, (struct host_mem){GUEST_RSP, NO_REG, 0, t->lag});
+    if (t->window.base == GUEST_RSP) {
+        t->window.low -= t->lag;
+        t->window.high -= t->lag;
+    }
+    t->replay_lag -= t->lag;
+    t->lag = 0;
+}
+
+void move_stack(struct unit *t, int32_t distance)
+{
+    t->lag += distance;
+    if (t->lag <= -LAG_MAX || t->lag >= LAG_MAX)
+        settle_stack(t);
+}
+
+/* ADD, SUB and LEA of a constant: nothing is executed, and flags are made when somebody wants them. */
+static bool add_to_stack(struct unit *t, const struct decoded *d)
+{
+    int64_t value;
+    if (!stack_constant(d, &value) || value <= -LAG_MAX || value >= LAG_MAX)
+        return false;
+    if (d->z.mnemonic != ZYDIS_MNEMONIC_LEA)
+        flags_written_stack(t, d);
+    move_stack(t, (int32_t)value);
+    t->held_kept = true;
+    return true;
+}
+
+/* ---- PUSH, POP, LEAVE ---- */
 
 static bool push_register(struct unit *t, const struct insn *in, unsigned r)
 {
@@ -50,13 +131,15 @@ static bool push_memory(struct unit *t, const struct insn *in)
 static bool pop_register(struct unit *t, const struct insn *in, unsigned r)
 {
     struct host_mem m = probe_stack(t, in, GUEST_RSP, 0, false);
-    bool direct = host_of[r] != NO_REG && r != RSP;
-    emit_load(t->e, direct ? host_of[r] : SCRATCH_A, m);
+    bool direct = t->host[r] != NO_REG && r != RSP;
+    emit_load(t->e, direct ? t->host[r] : SCRATCH_A, m);
     move_stack(t, 8);
-    if (r == RSP)
+    if (r == RSP) {
         emit_mov(t->e, GUEST_RSP, SCRATCH_A);
-    else if (!direct)
+        t->lag = 0;
+    } else if (!direct) {
         emit_store(t->e, cpu_gpr(r), SCRATCH_A);
+    }
     return true;
 }
 
@@ -82,7 +165,7 @@ bool translate_stack(struct unit *t, const struct insn *in, const struct decoded
         return general ? push_register(t, in, r) : is_mem(d, 0) && push_memory(t, in);
     case ZYDIS_MNEMONIC_POP: return general && pop_register(t, in, r);
     case ZYDIS_MNEMONIC_LEAVE: return leave_frame(t, in);
-    default: return false;
+    default: return add_to_stack(t, d);
     }
 }
 

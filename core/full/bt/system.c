@@ -155,9 +155,9 @@ static bool translate_read_control(struct unit *t, const struct insn *in)
 {
     begin(t, in);
     count_avoided(t, EXIT_INDEX_CR_ACCESS);
-    const int to = host_of[in->rm] == NO_REG ? SCRATCH_A : host_of[in->rm];
+    const int to = t->host[in->rm] == NO_REG ? SCRATCH_A : t->host[in->rm];
     emit_load(t->e, to, control_register(in->reg));
-    if (host_of[in->rm] == NO_REG)
+    if (t->host[in->rm] == NO_REG)
         emit_store(t->e, cpu_gpr(in->rm), to);
     return true;
 }

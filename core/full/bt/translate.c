@@ -31,7 +31,7 @@ static void emit_account(struct unit *t, const struct insn *at)
     struct emitter *e = t->e;
     t->flags = t->flags & ~(unsigned)IN_HOST ? t->flags & ~(unsigned)IN_HOST : IN_MEMORY; /* or dead */
     (void)emit_mem(e, (struct host_op){.opcode = 0x83, .w = true}, ALU_SUB, CPU_FIELD(native.budget));
-    emit8(e, (uint8_t)t->block->count);
+    emit8(e, (uint8_t)t->count);
     add_stub(t, STUB_PAUSE, emit_jump(e, IF_L), at);
     if (t->xmm)
         emit_xmm_check(t, at);
@@ -39,15 +39,40 @@ static void emit_account(struct unit *t, const struct insn *at)
 
 /* ---- the block ---- */
 
-static void decode(struct bt *bt, const struct block *block, const uint8_t *page)
+/* Instruction bytes: those of one that reaches into the second page are put together in `both`. NULL: there is none. */
+static const uint8_t *bytes_of(const struct unit *t, const struct insn *in, const uint8_t *page, uint8_t both[16])
 {
-    for (unsigned i = 0; i < block->count; i++) {
-        const struct insn *in = &block->insn[i + 1];
-        struct decoded *d = &bt->decoded[i];
-        d->code_size = CODE64;
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&bt->decoder, page + in->off, in->len, &d->z, d->operand)))
-            d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
+    const unsigned here = PAGE_SIZE - in->off;
+    if (in->len <= here)
+        return page + in->off;
+    if (!t->second)
+        return NULL;
+    memcpy(both, page + in->off, here);
+    memcpy(both + here, t->second, in->len - here);
+    return both;
+}
+
+static void decode(const struct unit *t, struct decoded *d, const struct insn *in, const uint8_t *page)
+{
+    uint8_t both[16];
+    const uint8_t *bytes = bytes_of(t, in, page, both);
+    d->code_size = CODE64;
+    if (!bytes || !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&t->bt->decoder, bytes, in->len, &d->z, d->operand)))
+        d->z.mnemonic = ZYDIS_MNEMONIC_INVALID; /* no translator takes it */
+}
+
+void unit_append(struct unit *t, struct block *block, const uint8_t *page)
+{
+    const unsigned through = t->count + block->count;
+    for (unsigned i = 1; i <= block->count; i++, t->count++) {
+        t->step[t->count] = (struct step){.block = block, .in = &block->insn[i], .through = through};
+        decode(t, &t->bt->decoded[t->count], &block->insn[i], page);
     }
+}
+
+const struct block *next_in_unit(const struct unit *t)
+{
+    return goes_on_in_unit(t) ? t->step[t->now + 1].block : NULL;
 }
 
 /*
@@ -60,9 +85,9 @@ static unsigned accounting_point(struct unit *t, bool *save)
     bool found = false;
     *save = true;
     t->xmm = false;
-    for (unsigned i = 0; i < t->block->count; i++) {
-        const struct insn *in = &t->block->insn[i + 1];
-        const struct decoded *d = &t->bt->decoded[i];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->step[i].in;
+        const struct decoded *d = decoded_step(t, i);
         if (d->z.mnemonic == ZYDIS_MNEMONIC_INVALID)
             break;
         t->xmm |= uses_xmm(d);
@@ -81,7 +106,7 @@ static unsigned accounting_point(struct unit *t, bool *save)
 
 static bool translate_one(struct unit *t, const struct insn *in, const struct decoded *d)
 {
-    return translate_copy(t, in, d) || translate_stack(t, in, d) || translate_division(t, in, d) ||
+    return translate_stack(t, in, d) || translate_copy(t, in, d) || translate_division(t, in, d) ||
            translate_system(t, in, d) || translate_branch(t, in, d);
 }
 
@@ -94,15 +119,21 @@ static void lose_scratches(struct unit *t)
 /* One instruction; false: it is the interpreter's, and native code leaves in front of it. */
 static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
 {
-    struct insn *in = &t->block->insn[i + 1];
-    const struct decoded *d = &t->bt->decoded[i];
+    struct insn *in = (struct insn *)t->step[i].in;
+    const struct decoded *d = decoded_step(t, i);
     flags_before(t, in, d);
+    const bool lagging = keeps_lag(d);
+    if (!lagging)
+        settle_stack(t);
+    const int32_t lag = t->lag;
     uint8_t *at = t->e->at;
     unsigned flags = t->flags, stubs = t->stub_count;
     const struct decoded *replay = t->replay;
+    const bool replay_was_stack = t->replay_stack;
+    const int32_t replay_lag = t->replay_lag;
     t->held_kept = false;
     if (d->z.mnemonic != ZYDIS_MNEMONIC_INVALID && !(in->flags & INSN_ODD) && translate_one(t, in, d)) {
-        window_follow(t, in, d);
+        window_follow(t, in, d, lagging);
         if (!t->held_kept)
             lose_scratches(t);
         return true;
@@ -111,6 +142,9 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
     emit_rewind(t->e, at);
     t->flags = flags;
     t->replay = replay;
+    t->replay_stack = replay_was_stack;
+    t->replay_lag = replay_lag;
+    t->lag = lag;
     t->stub_count = stubs;
     bool system = (in->flags & INSN_LAST) && ends_without_branch(d);
     if (after_left && !(in->flags & INSN_LAST))
@@ -119,6 +153,7 @@ static bool translate_or_leave(struct unit *t, unsigned i, bool after_left)
         add_stub(t, system ? STUB_SYSTEM : STUB_LEAVE, emit_jump(t->e, ALWAYS), in);
     window_close(t);
     t->flags = IN_MEMORY;
+    t->lag = 0;
     return false;
 }
 
@@ -129,8 +164,9 @@ static unsigned translate_body(struct unit *t, unsigned point)
     bool left = false;
     t->first_left = BLOCK_MAX;
     lose_scratches(t);
-    for (unsigned i = 0; i < t->block->count; i++) {
-        const struct insn *in = &t->block->insn[i + 1];
+    for (unsigned i = 0; i < t->count; i++) {
+        const struct insn *in = t->step[i].in;
+        t->now = i;
         if (i == point) {
             emit_account(t, in);
             lose_scratches(t); /* where a pause comes back to */
@@ -139,11 +175,12 @@ static unsigned translate_body(struct unit *t, unsigned point)
         done += !left;
         if (left && i < t->first_left)
             t->first_left = i;
-        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}};
-        if (in->flags & INSN_LAST)
-            return done;
+        t->behind[i] = (struct point){t->e->at, t->flags, t->window, {t->held[0], t->held[1]}, t->lag};
+        if (left && t->trace)
+            return 0;
     }
-    translate_end(t, &t->block->insn[t->block->count + 1]);
+    if (!(t->step[t->now].in->flags & INSN_LAST))
+        translate_end(t, t->step[t->now].in + 1);
     return done;
 }
 
@@ -160,6 +197,8 @@ static void translate_loop(struct unit *t)
     window_close(t);
     t->flags = IN_REPLAY;
     t->replay = replay;
+    t->replay_stack = false;
+    t->lag = 0;
     t->loop_top = t->e->at;
     emit_patch(jump, t->loop_top);
     (void)translate_body(t, 0);
@@ -172,28 +211,27 @@ static void begin(struct unit *t, bool save)
     memset(t->resume, 0, sizeof(t->resume));
     window_close(t);
     t->flags = IN_HOST;
+    t->lag = 0;
+    t->replay_stack = false;
     t->loop_top = t->loop_jump = NULL;
     t->block->native_flags = t->e->at;
     if (save)
         save_flags(t);
     t->block->native = t->e->at;
+    come_back(t);
+    t->top = t->e->at;
 }
 
-bool bt_translate(struct cpu *cpu, struct block *block)
+/* Translates the unit. On failure nothing is changed, but for the entries of its first block. */
+static bool translate_unit(struct cpu *cpu, struct unit *t)
 {
-    struct bt *bt = bt_of(cpu);
-    struct unit *t = &bt->unit;
-    const uint8_t *page = ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
-    uint8_t *start = bt->code.at;
+    uint8_t *start = t->e->at;
     bool save;
-    t->bt = bt, t->e = &bt->code, t->block = block, t->failed = false;
-    t->kernel = cpu->cpl != 3;
-    decode(bt, block, page);
     unsigned point = accounting_point(t, &save);
     begin(t, save);
     unsigned done = translate_body(t, point);
     if (t->first_left < point) { /* left before the accounting: do that first */
-        emit_rewind(&bt->code, start);
+        emit_rewind(t->e, start);
         begin(t, true);
         done = translate_body(t, 0);
     }
@@ -202,13 +240,42 @@ bool bt_translate(struct cpu *cpu, struct block *block)
     if (done && t->loop_jump)
         translate_loop(t);
     if (!done || t->failed) {
-        emit_rewind(&bt->code, start);
-        block->native = block->native_flags = cpu->translator->cold;
+        emit_rewind(t->e, start);
         return false;
     }
-    block->insn[0].fn = op_enter_native;
-    COUNT(cpu->stats, BLOCKS_TRANSLATED);
+    if (!t->block->crossing) /* it must be looked at, unless the jump table knows it */
+        t->block->insn[0].fn = op_enter_native;
+    dump_translation(t, start);
+    cpu->stats->counter[t->trace ? COUNTER_TRACES : COUNTER_BLOCKS_TRANSLATED]++;
     return true;
+}
+
+static struct unit *unit_begin(struct cpu *cpu, struct block *first, bool trace)
+{
+    struct bt *bt = bt_of(cpu);
+    struct unit *t = &bt->unit;
+    t->bt = bt, t->e = &bt->code, t->block = first, t->trace = trace;
+    t->failed = false;
+    t->count = 0;
+    t->kernel = cpu->cpl != 3;
+    t->second = first->crossing ? ram_at(cpu->host->ram, first->second, PAGE_SIZE) : NULL;
+    own_registers(t);
+    return t;
+}
+
+static const uint8_t *code_of(const struct cpu *cpu, const struct block *block)
+{
+    return ram_at(cpu->host->ram, gpa(block->gpa.v & PAGE_MASK), PAGE_SIZE);
+}
+
+bool bt_translate(struct cpu *cpu, struct block *block)
+{
+    struct unit *t = unit_begin(cpu, block, false);
+    unit_append(t, block, code_of(cpu, block));
+    if (translate_unit(cpu, t))
+        return true;
+    block->native = block->native_flags = cpu->translator->cold;
+    return false;
 }
 
 /* The bytes at an old entry lead to the new one; both expect the same of the flags. */
@@ -218,14 +285,11 @@ static void lead_on(const void *from, const void *to)
     emit_jump_to(&e, ALWAYS, to);
 }
 
-bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *odd)
+/* The block has new entries: what enters by the old ones is led there. False: it has none, and the old ones serve on.
+ */
+static bool replace_entries(struct block *block, bool made, const void *native, const void *native_flags)
 {
-    struct bt *bt = bt_of(cpu);
-    const void *native = block->native, *native_flags = block->native_flags;
-    if (block->dead || !bt_has_room(bt))
-        return false;
-    block->insn[odd->pos + 1].flags |= INSN_ODD;
-    if (!bt_translate(cpu, block)) { /* nothing is left of it: the old code serves on */
+    if (!made) {
         block->native = native;
         block->native_flags = native_flags;
         return false;
@@ -234,6 +298,56 @@ bool bt_translate_odd(struct cpu *cpu, struct block *block, const struct insn *o
     if (native_flags != native)
         lead_on(native_flags, block->native_flags);
     return true;
+}
+
+static bool translate_again(struct cpu *cpu, struct block *block)
+{
+    block->loops = false;
+    const void *native = block->native, *native_flags = block->native_flags;
+    if (block->dead || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
+        return false;
+    return replace_entries(block, bt_translate(cpu, block), native, native_flags);
+}
+
+bool bt_translate_odd(struct cpu *cpu, struct block *block, struct block *head, const struct insn *odd)
+{
+    block->insn[odd->pos + 1].flags |= INSN_ODD;
+    if (head != block && translate_again(cpu, head)) /* a trace is that no more */
+        return true;
+    return translate_again(cpu, block);
+}
+
+bool bt_translate_trace(struct cpu *cpu, struct block *head)
+{
+    const void *native = head->native, *native_flags = head->native_flags;
+    if (head->dead || head->crossing || native == cpu->translator->cold || !bt_has_room(bt_of(cpu)))
+        return false;
+    struct unit *t = unit_begin(cpu, head, true);
+    trace_follow(t, code_of(cpu, head));
+    choose_registers(t);
+    bool made = false;
+    while ((t->count > head->count || t->swaps) && !made && !t->failed) {
+        made = translate_unit(cpu, t);
+        own_registers(t);
+        while (!made && t->count && t->step[t->count - 1].through > t->first_left)
+            t->count--; /* it ends in front of the block that the interpreter has to do with */
+    }
+    head->loops = made && goes_to_top(t);
+    return replace_entries(head, made, native, native_flags);
+}
+
+bool bt_translate_sides(struct cpu *cpu, struct block *head)
+{
+    struct block *sides[TRACE_SIDES];
+    struct unit *t = unit_begin(cpu, head, true);
+    trace_follow(t, code_of(cpu, head));
+    unsigned count = trace_sides(t, sides);
+    bool any = false;
+    for (unsigned i = 0; i < count; i++) {
+        sides[i]->paused = (uint16_t)bt_of(cpu)->samples;
+        any |= bt_translate_trace(cpu, sides[i]);
+    }
+    return any;
 }
 
 /* The entry of a block that has got hot. The block is then looked up again, whatever came of it. */

@@ -70,6 +70,10 @@ static bool change_of(const struct insn *in, const struct decoded *d, unsigned r
         if (r == RSP)
             *change = d->z.mnemonic == ZYDIS_MNEMONIC_PUSH ? -8 : 8;
         break;
+    case ZYDIS_MNEMONIC_CALL:
+        if (r == RSP)
+            *change = -8;
+        break;
     case ZYDIS_MNEMONIC_ADD:
     case ZYDIS_MNEMONIC_SUB:
         if (wide && is_reg(d, 0) && is_imm(d, 1) && (unsigned)ZydisRegisterGetId(d->operand[0].reg.value) == r) {
@@ -108,19 +112,19 @@ bool window_covers(const struct unit *t, int base, int32_t disp, struct probe p)
 }
 
 /* The range to probe for an access of `in` at [r + disp], and for those behind it. */
-static struct window look_ahead(const struct unit *t, const struct insn *in, unsigned r, int32_t disp, struct probe p)
+static struct window look_ahead(const struct unit *t, unsigned r, int32_t disp, struct probe p)
 {
-    struct window w = {true, p.write, host_of[r], disp, disp + (int32_t)p.size};
+    struct window w = {true, p.write, t->host[r], disp, disp + (int32_t)p.size};
     int64_t moved = 0;
-    for (unsigned i = in->pos; i < t->block->count; i++) {
-        const struct insn *next = &t->block->insn[i + 1];
-        const struct decoded *d = &t->bt->decoded[i];
+    for (unsigned i = t->now; i < t->count; i++) {
+        const struct insn *next = t->step[i].in;
+        const struct decoded *d = decoded_step(t, i);
         struct access_by_base a;
         bool known = stack_access(next, d, &a) || operand_access(next, d, &a);
         if (!known && (next->flags & INSN_MEM) && d->z.mnemonic != ZYDIS_MNEMONIC_LEA)
             break;
         if (known && a.base == r) {
-            int64_t low = a.disp + moved, high = low + a.size;
+            int64_t low = a.disp + moved + lag_of(t, r), high = low + a.size;
             low = low < w.low ? low : w.low;
             high = high > w.high ? high : w.high;
             if (high - low > WINDOW_MAX)
@@ -128,7 +132,7 @@ static struct window look_ahead(const struct unit *t, const struct insn *in, uns
             w.low = (int32_t)low;
             w.high = (int32_t)high;
             w.write |= a.write;
-        } else if (known && i > in->pos) {
+        } else if (known && i > t->now) {
             break; /* another probe, which takes SCRATCH_B */
         }
         int64_t change;
@@ -141,20 +145,20 @@ static struct window look_ahead(const struct unit *t, const struct insn *in, uns
     return w;
 }
 
-struct window window_for(const struct unit *t, const struct insn *in, int base, int32_t disp, struct probe p)
+struct window window_for(const struct unit *t, int base, int32_t disp, struct probe p)
 {
     for (unsigned r = 0; r < 16 && !p.aligned; r++)
-        if (host_of[r] == base)
-            return look_ahead(t, in, r, disp, p);
+        if (t->host[r] == base)
+            return look_ahead(t, r, disp, p);
     return (struct window){false, p.write, base, disp, disp + (int32_t)p.size};
 }
 
-void window_follow(struct unit *t, const struct insn *in, const struct decoded *d)
+void window_follow(struct unit *t, const struct insn *in, const struct decoded *d, bool lagging)
 {
     struct window *w = &t->window;
     for (unsigned r = 0; r < 16 && w->open; r++) {
         int64_t change;
-        if (host_of[r] != w->base)
+        if (t->host[r] != w->base || (r == RSP && lagging))
             continue;
         if (!change_of(in, d, r, &change) || change != (int16_t)change) {
             w->open = false;

@@ -67,15 +67,15 @@ static int kernel_loaded_fresh(struct engine *engine, const char *kernel, struct
     return err ? err : use(engine, &t, kernel, why);
 }
 
-#define COMMON                                                                                                       \
-    .abi = ENGINE_ABI, .technique = "full",                                                                          \
-    .capabilities = ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME,                                   \
-    .counters = COUNTER_BIT(INSTRUCTIONS) | COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) |                     \
-                COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | COUNTER_BIT(BLOCKS_DECODED) |                    \
-                COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(STATIC_BLOCKS) | COUNTER_BIT(DYNAMIC_BLOCKS) |          \
-                COUNTER_BIT(DYNAMIC_KERNEL_BLOCKS) | COUNTER_BIT(BLOCKS_CHAINED) | COUNTER_BIT(BLOCKS_INVALIDATED) | \
-                COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) | COUNTER_BIT(EXCEPTIONS) |                     \
-                COUNTER_BIT(UNKNOWN_INSTRUCTIONS),                                                                   \
+#define COMMON                                                                                                   \
+    .abi = ENGINE_ABI, .technique = "full",                                                                      \
+    .capabilities = ENGINE_FLAT | ENGINE_OS | ENGINE_LEGACY | ENGINE_VIRTUAL_TIME,                               \
+    .counters = COUNTER_BIT(INSTRUCTIONS) | COUNTER_BIT(TLB_MISSES) | COUNTER_BIT(TLB_FLUSHES) |                 \
+                COUNTER_BIT(WALK_REFS) | COUNTER_BIT(TRUE_FAULTS) | COUNTER_BIT(BLOCKS_DECODED) |                \
+                COUNTER_BIT(BLOCKS_TRANSLATED) | COUNTER_BIT(TRACES) | COUNTER_BIT(STATIC_BLOCKS) |              \
+                COUNTER_BIT(DYNAMIC_BLOCKS) | COUNTER_BIT(DYNAMIC_KERNEL_BLOCKS) | COUNTER_BIT(BLOCKS_CHAINED) | \
+                COUNTER_BIT(BLOCKS_INVALIDATED) | COUNTER_BIT(CACHE_FLUSHES) | COUNTER_BIT(INTERRUPTS) |         \
+                COUNTER_BIT(EXCEPTIONS) | COUNTER_BIT(UNKNOWN_INSTRUCTIONS),                                     \
     .probe = bt_probe, .create = create, .destroy = destroy, CPU_ENGINE_OPS
 
 const struct engine_ops full_static = {
