@@ -85,9 +85,9 @@ struct engine_dirty_log {
     int (*start)(struct engine *engine, struct reason *why);
     /*
      * Sets the bit of each page written since start() or the last take(); leaves the other bits alone. Page i of RAM is
-     * bit i % 64 of word i / 64; there are ram->size / PAGE_SIZE of them, rounded up to 64. Only pages that were written
-     * are named, and pages of the guest's page tables: there the CPU itself sets accessed and dirty flags, and with
-     * nested paging it takes each of its reads there for a write (AMD's APM 2, 15.25.6).
+     * bit i % 64 of word i / 64; there are ram->size / PAGE_SIZE of them, rounded up to 64. Only pages that were
+     * written are named, and pages of the guest's page tables: there the CPU itself sets accessed and dirty flags, and
+     * with nested paging it takes each of its reads there for a write (AMD's APM 2, 15.25.6).
      */
     int (*take)(struct engine *engine, uint64_t *bitmap, struct reason *why);
     void (*stop)(struct engine *engine);
