@@ -12,17 +12,17 @@
  *   mapper_done    the mapping thread: says that a list is done, waits for the next, runs it
  *   world_handler  the guest thread, on any signal: the kernel has put the guest's registers on the signal stack
  *   publish        ... where the VMM reads them, once R_TURN says so
- *   wait           waits for the VMM to name the next entry, spinning first (and answering roll calls), then in
- * FUTEX_WAIT world_enter    loads all registers from the control page, where only the VMM writes, and goes to the guest
+ *   wait           waits for the VMM to name the next entry, spinning first (and answering roll calls), then asleep
+ *   world_enter    loads all registers from the control page, where only the VMM writes, and goes to the guest
  *   world_yield    guest code that waits for another process gives its core away here (options.yield), and goes on
- * at R15: it counts as guest code, also when a kick arrives in it
+ *                  at R15: it counts as guest code, also when a kick arrives in it
  *   world_call     guest code that knows of it leaves by itself: registers into the report page, then as after a signal
  *
  * Two properties carry the isolation; change nothing here without checking them.
  *  1. A system call of the guest thread is let through at few places only, told by their address (filter.c):
- * FUTEX_WAIT, FUTEX_WAKE, a write to an eventfd and, on CPUs without WRFSBASE, two arch_prctl. No arguments of theirs
- * can do harm. The code behind each leads, whatever the registers hold, to `wait`. (world_call makes none; sched_yield
- * has no arguments, and goes on with guest code.)
+ *     FUTEX_WAIT, FUTEX_WAKE, a write to an eventfd and, on CPUs without WRFSBASE, two arch_prctl. No arguments of
+ *     theirs can do harm. The code behind each leads, whatever the registers hold, to `wait`. (world_call makes none;
+ *     sched_yield has no arguments, and goes on with guest code.)
  *  2. `wait` is left only when C_RUN isn't 0, a word that the VMM alone can write. So a thread that, while C_RUN was 0,
  *     the VMM has found sleeping in that FUTEX_WAIT, or has got an answer from by that write, runs no guest code before
  *     the VMM says so. (handover.c) No way leads from there to world_yield.

@@ -187,7 +187,7 @@ struct unit {
     unsigned count, now; /* steps; and the one being translated */
     bool trace;
     const uint8_t *second; /* the page that a block's last instruction reaches into */
-    int8_t host[16]; /* host registers of guest ones, inside the unit */
+    int8_t host[16];       /* host registers of guest ones, inside the unit */
     struct swap {
         unsigned in, out; /* guest registers: `in` has the host register that elsewhere is `out`'s */
     } swap[3];
