@@ -148,28 +148,39 @@ static const struct insn *op_enter_alone(struct cpu *cpu, const struct insn *in)
 static void kill_block(struct cpu *cpu, struct block *block);
 
 /*
- * A block whose instruction reaches into the next page: is that still the page it was decoded from? (It comes back to
- * the loop, as every handler with a local in memory must: the compiler can't turn NEXT into a jump there.)
+ * A block whose instruction reaches into the next page: is that still the page it was decoded from? (Apart from the
+ * handler, because one with a local in memory can't go on by a jump.)
  */
-static const struct insn *op_enter_crossing(struct cpu *cpu, const struct insn *in)
+static __attribute__((noinline)) bool still_both(struct cpu *cpu, struct block *block)
 {
-    struct block *block = in->link;
-    cpu->rip = cpu_rip(cpu, in);
-    if (!block->alone && block_must_stop(cpu, block))
-        return NULL;
     struct insn fetch = {0};
     uint64_t next = cpu->gpr[GPR_PAGE] + PAGE_SIZE + (cpu->code_size == CODE64 ? 0 : cpu->seg[SEG_CS].base);
     if (fetch_translate(cpu, &fetch, gva(next)).v != block->second.v) {
         kill_block(cpu, block);
-        return NULL;
+        return false;
     }
-    if (block->code_size == CODE64 && !block->alone) {
+    if (block->code_size == CODE64 && !block->alone)
         remember_crossing(cpu, block, gva(next));
-        if (cpu->translator && block->native == cpu->translator->cold && ++block->heat == cpu->translator->heat)
-            return cpu->translator->block_hot(cpu, in);
-    }
+    return true;
+}
+
+/* Does a translator wait for the block, and is it hot now? */
+static bool crossing_is_hot(const struct cpu *cpu, struct block *block)
+{
+    return cpu->translator && block->code_size == CODE64 && !block->alone && block->native == cpu->translator->cold &&
+           ++block->heat == cpu->translator->heat;
+}
+
+static const struct insn *op_enter_crossing(struct cpu *cpu, const struct insn *in)
+{
+    struct block *block = in->link;
+    cpu->rip = cpu_rip(cpu, in);
+    if ((!block->alone && block_must_stop(cpu, block)) || !still_both(cpu, block))
+        return NULL;
+    if (unlikely(crossing_is_hot(cpu, block)))
+        TAIL return cpu->translator->block_hot(cpu, in);
     block_account(cpu, block);
-    return in + 1;
+    NEXT(cpu, in);
 }
 
 static const struct insn *op_end_alone(struct cpu *cpu, const struct insn *in)

@@ -123,7 +123,7 @@ struct native_state {
     uint64_t host_sp;                   /* the VMM's stack, while native code runs */
     struct native_return *top;          /* of the return cache of the present privilege: cpu->returns */
     struct native_return *other_top[2]; /* ... of supervisor and user, while not at that privilege */
-    uint64_t returns_valid[2];          /* what their contents depend on; see full/bt/engine.c */
+    uint64_t returns_valid[2];          /* what their contents depend on; see full/bt/run.c */
     uint32_t xmm_absent;                /* the guest's XMM registers are in cpu->xmm, not in the host's */
     uint16_t flags;                     /* status flags as LAHF (high byte) and SETO (low byte) leave them in AX */
 };

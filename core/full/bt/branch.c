@@ -199,7 +199,7 @@ static bool translate_jmp(struct unit *t, const struct insn *in, const struct de
 
 /*
  * The return cache is a ring of return addresses with the native code that goes on there: code of the calling block, so
- * that it is good as long as no block is killed and the regime stays (engine.c). CALL writes, RET compares.
+ * that it is good as long as no block is killed and the regime stays (run.c). CALL writes, RET compares.
  *
  * RET then is a host RET and CALL a host CALL, because nothing else makes the host's CPU predict where a return goes.
  * Neither needs the host's stack for more than this: CALL's push is undone at once (RSP is struct cpu *), and RET pops

@@ -7,9 +7,10 @@
  * complete, and the interpreter goes on with the instruction's own record. So there is one implementation of everything
  * difficult, and native code is only ever the fast path. docs/translator.md has the whole picture.
  *
- * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the interpreter's
- * side), translate.c (a block), flags.c, stub.c (leaving and going on), memory.c (the TLB probe), window.c, copy.c
- * (instructions that are copied), stack.c, system.c, gate.c, branch.c.
+ * Reading order: emit.h (the assembler), bt.h, cache.c (code cache, entering and leaving), engine.c (the contract),
+ * run.c (the interpreter's side), translate.c (a block), flags.c, stub.c (leaving and going on), memory.c (the TLB
+ * probe), window.c, copyable.c and copy.c (instructions that are copied), stack.c, system.c, gate.c, branch.c, trace.c
+ * (several blocks as one), registers.c.
  */
 #ifndef VIRTLAB_BT_BT_H
 #define VIRTLAB_BT_BT_H
@@ -269,6 +270,10 @@ void flags_written_stack(struct unit *t, const struct decoded *d);
 void emit_xmm_check(struct unit *t, const struct insn *in);
 struct stub *add_stub(struct unit *t, enum stub_kind kind, uint8_t *jump, const struct insn *record);
 
+/* An empty unit that begins with this block; its code's page; and the unit's translation. */
+struct unit *unit_begin(struct cpu *cpu, struct block *first, bool trace);
+const uint8_t *code_of(const struct cpu *cpu, const struct block *block);
+bool translate_unit(struct cpu *cpu, struct unit *t);
 /* Puts the block's instructions behind those that the unit has. */
 void unit_append(struct unit *t, struct block *block, const uint8_t *page);
 static inline const struct decoded *decoded_step(const struct unit *t, unsigned i)
@@ -374,6 +379,8 @@ void translate_return_missed(struct unit *t, const struct insn *in);
 void dump_translation(const struct unit *t, const uint8_t *start);
 
 bool uses_xmm(const struct decoded *d);
+bool is_nop(const struct decoded *d);
+bool copyable(const struct decoded *d);
 /* Is it copy.c's? */
 bool is_copied(const struct decoded *d);
 /* Register to register: it can't leave the block, and changes no flags but its own. */

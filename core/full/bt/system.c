@@ -54,7 +54,7 @@ static bool translate_cli(struct unit *t, const struct insn *in)
 
 /*
  * No interrupt may come before the instruction behind STI is complete. It begins a block, and native code never stops
- * between entering a block and its first instruction; where the block isn't linked yet, engine.c sees to it.
+ * between entering a block and its first instruction; where the block isn't linked yet, run.c sees to it.
  */
 static bool translate_sti(struct unit *t, const struct insn *in)
 {
