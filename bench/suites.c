@@ -57,9 +57,10 @@ const struct suite suites[] = {
     },
     {
         .name = "nested",
-        .text = "nested paging against shadow paging, under a software VT-x: EPT, EPT with walk caches, none",
-        .classes = "system",
-        .engines = "emulate/interp,hwassist/vtx,hwassist/vtx:cached,hwassist/vtx:shadow",
+        .text = "nested paging against shadow paging, under a software VT-x: page sizes, walk caches, exits",
+        .classes = "walk,system",
+        .engines = "emulate/interp,hwassist/vtx,hwassist/vtx:cached,hwassist/vtx:4k,hwassist/vtx:shadow",
+        .reports = "nested.md nested.svg nested-exits.svg",
     },
     {
         .name = "roundtrip",

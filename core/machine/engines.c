@@ -25,6 +25,7 @@ const struct engine_ops *const engines[] = {
     &hwassist_kvm,
     &hwassist_vtx,
     &hwassist_vtx_cached,
+    &hwassist_vtx_4k,
     &hwassist_vtx_shadow,
     &hwassist_kvm_host,
     &hwassist_kvm_irqchip,

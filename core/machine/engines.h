@@ -19,6 +19,7 @@ extern const struct engine_ops emulate_unicorn;
 extern const struct engine_ops hwassist_kvm;
 extern const struct engine_ops hwassist_vtx;
 extern const struct engine_ops hwassist_vtx_cached;
+extern const struct engine_ops hwassist_vtx_4k;
 extern const struct engine_ops hwassist_vtx_shadow;
 extern const struct engine_ops hwassist_kvm_host;
 extern const struct engine_ops hwassist_kvm_irqchip;

@@ -19,7 +19,13 @@ MODELLED = "hardware (modelled)"  # its name among the engines
 COUNTED = "hwassist/vtx"  # whose counts it rests on
 MEASURED = "hwassist/kvm"  # what it is to foretell
 # Engines of the technique whose speed is not the hardware's: VT-x in software, and user code alone.
-NOT_HARDWARE = (COUNTED, f"{COUNTED}:cached", f"{COUNTED}:shadow", f"{MEASURED}:ring3")
+NOT_HARDWARE = (
+    COUNTED,
+    f"{COUNTED}:cached",
+    f"{COUNTED}:4k",
+    f"{COUNTED}:shadow",
+    f"{MEASURED}:ring3",
+)
 
 DATA_FILE = Path(__file__).resolve().parent.parent / "data" / "hwassist_model.json"
 

@@ -9,7 +9,19 @@ that returns a list of Pictures; what they get holds the measurements of that su
 from dataclasses import dataclass
 from typing import Callable
 
-from . import batching, crossover, hardware, kernel, nano, plot_crossover, plot_nano, roundtrip, translation
+from . import (
+    batching,
+    crossover,
+    hardware,
+    kernel,
+    nano,
+    nested,
+    plot_crossover,
+    plot_nano,
+    plot_nested,
+    roundtrip,
+    translation,
+)
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,7 @@ class SuiteReport:
 REPORTS = {
     "kernel": SuiteReport(kernel.build, kernel.pictures),
     "nano": SuiteReport(nano.build, plot_nano.pictures),
+    "nested": SuiteReport(nested.build, plot_nested.pictures),
     "roundtrip": SuiteReport(roundtrip.build),
     "batching": SuiteReport(batching.build),
     "translation": SuiteReport(translation.build),

@@ -125,6 +125,9 @@ TEXTS = {
     "field.min.percent": {"en": "measured min %", "zh": "实测最小 %"},
     "field.max.percent": {"en": "measured max %", "zh": "实测最大 %"},
     "field.mean.percent": {"en": "geometric mean %", "zh": "几何平均 %"},
+    "field.guest": {"en": "guest's", "zh": "客户机的"},
+    "field.ept": {"en": "EPT's", "zh": "EPT 的"},
+    "field.misses": {"en": "TLB misses", "zh": "TLB 缺失"},
     "field.shown": {"en": "as shown", "zh": "显示为"},
     # the lecture table
     "lecture.technique": {"en": "technique", "zh": "技术"},
@@ -287,6 +290,43 @@ TEXTS = {
         "en": "The number in a row's name is how many steps of work stand before each call. Median, in brackets "
         "smallest and largest.",
         "zh": "行名中的数字为每次调用之前的计算步数。取中位数，括号内为最小值与最大值。",
+    },
+    # the suite nested
+    "nested.title": {"en": "Nested paging and shadow paging", "zh": "嵌套分页与影子分页"},
+    "nested.refs": {
+        "en": "Page-table entries read at a TLB miss: the guest's + the EPT's",
+        "zh": "每次 TLB 缺失所读的页表项数：客户机的 + EPT 的",
+    },
+    "nested.exits": {
+        "en": "Exits in a million instructions of the guest, by reason",
+        "zh": "客户机每百万条指令的退出次数（按原因）",
+    },
+    "nested.memory": {"en": "memory", "zh": "内存"},
+    "nested.ept": {"en": "EPT", "zh": "EPT"},
+    "nested.shadow": {"en": "shadow", "zh": "影子页表"},
+    "nested.note.refs": {
+        "en": "Counted in the region of interest by the software processor, data and code. walk-4k and walk-2m miss "
+        "the TLB at each load, in guest pages of 4 KiB and of 2 MiB; the EPT's pages are of 2 MiB (hwassist/vtx, "
+        "hwassist/vtx:cached) or 4 KiB (hwassist/vtx:4k). emulate/interp and hwassist/vtx:shadow walk in one dimension.",
+        "zh": "由软件处理器在测量区间内计数，含数据与代码。walk-4k 与 walk-2m 每次读取都使 TLB 缺失，客户机页分别为 4 KiB 与 2 MiB；"
+        "EPT 页为 2 MiB（hwassist/vtx、hwassist/vtx:cached）或 4 KiB（hwassist/vtx:4k）。emulate/interp 与 hwassist/vtx:shadow 为一维遍历。",
+    },
+    "nested.note.full": {
+        "en": "A full walk without caches reads n(m + 1) + m entries, with n levels in the guest's tables and m in the "
+        "EPT: 4 levels lead to a page of 4 KiB, 3 to one of 2 MiB. A walk that ends in the guest's own fault reads fewer.",
+        "zh": "无缓存的完整遍历读 n(m + 1) + m 个表项，n、m 为客户机页表与 EPT 的级数：4 KiB 页为 4 级，2 MiB 页为 3 级。以客户机自身缺页告终的遍历读得较少。",
+    },
+    "nested.note.exits": {
+        "en": "Exits taken, with EPT (hwassist/vtx) and without (hwassist/vtx:shadow), divided by the guest's "
+        "instructions; empty: none. io, external_interrupt and interrupt_window are the timer's here: they go with time.",
+        "zh": "实际退出次数，分别为使用 EPT（hwassist/vtx）与不使用 EPT（hwassist/vtx:shadow），除以客户机指令数；空白表示没有。此处 io、external_interrupt 与 interrupt_window 来自定时器，随时间而变。",
+    },
+    "plot.nested.refs": {"en": "What a TLB miss costs", "zh": "一次 TLB 缺失的代价"},
+    "plot.nested.refs.axis": {"en": "page-table entries read (log)", "zh": "所读页表项数（对数）"},
+    "plot.nested.exits": {"en": "Exits with EPT and without", "zh": "使用与不使用 EPT 时的退出"},
+    "plot.nested.exits.axis": {
+        "en": "exits in a million instructions (log)",
+        "zh": "每百万条指令的退出次数（对数）",
     },
     # pictures
     "plot.kernel": {"en": "Speed of loops in kernel mode", "zh": "内核态循环的速度"},

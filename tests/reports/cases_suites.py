@@ -223,6 +223,38 @@ class Crossover(unittest.TestCase):
             self.assertIn(label, picture)
 
 
+class Nested(unittest.TestCase):
+    def test_a_miss_costs_the_guests_entries_and_the_epts(self):
+        rows = markdown_rows(tables_of("nested").text("nested.md"))
+        self.assertEqual(
+            next(r for r in rows if r[0] == "walk-4k")[1:],
+            ["4.0", "4.0 + 15.0 = 19.0", "1.0 + 3.6 = 4.6", "4.0 + 20.0 = 24.0", "4.0"],
+        )
+        row = next(r for r in tables_of("nested").csv("nested.csv") if r["workload"] == "forkwait")
+        self.assertAlmostEqual(float(row["hwassist/vtx guest's"]), 1990 / 500)
+        self.assertEqual(row["hwassist/vtx:4k status"], "failed")
+        self.assertIn("the guest died", tables_of("nested").text("nested.md"))
+
+    def test_exits_are_told_with_ept_and_without(self):
+        rows = tables_of("nested").csv("nested-exits.csv")
+        found = {(r["workload"], r["memory"]): r for r in rows}
+        self.assertEqual(len(found), 4)
+        self.assertEqual(float(found["forkwait", "shadow"]["hidden_fault"]), 2380 / 2)
+        self.assertEqual(float(found["forkwait", "EPT"]["hidden_fault"]), 0)
+        self.assertEqual(float(found["forkwait", "EPT"]["io"]), 3)
+
+    @unittest.skipUnless(HAS_GNUPLOT, "gnuplot is not installed")
+    def test_the_pictures_have_a_bar_for_each_engine(self):
+        run = Run("nested", "--formats", "svg")
+        self.assertEqual((run.status, run.err), (0, ""))
+        walks = (run.folder / "nested.svg").read_text(encoding="utf-8")
+        for label in ("emulate/interp", "hwassist/vtx:cached", "hwassist/vtx:4k", "24.0"):
+            self.assertIn(label, walks)
+        exits = (run.folder / "nested-exits.svg").read_text(encoding="utf-8")
+        for label in ("hwassist/vtx:shadow", "1707", "forkwait"):
+            self.assertIn(label, exits)
+
+
 class Registry(unittest.TestCase):
     def test_every_report_builds_a_document_of_its_suites_name(self):
         found = results.load(DATA / "suites.jsonl")

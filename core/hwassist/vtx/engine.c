@@ -36,6 +36,7 @@ static void destroy(struct engine *engine)
 /* What an engine of this file is made of. */
 struct choice {
     bool ept, walk_cache;
+    unsigned ept_shift; /* log2 of the largest page in the EPT */
 };
 
 static int build(struct vcpu *vcpu, struct choice choice, struct reason *why)
@@ -43,6 +44,7 @@ static int build(struct vcpu *vcpu, struct choice choice, struct reason *why)
     int error = physical_create(vcpu, why);
     if (error)
         return error;
+    vcpu->ept_shift = choice.ept_shift;
     vcpu->platform = *vcpu->machine;
     vcpu->platform.ram = &vcpu->physical;
     vcpu->platform.apic_base_changed = NULL; /* of the guest's, not of the processor's: the hypervisor tells */
@@ -82,7 +84,7 @@ static struct engine *create(const struct engine_host *host, struct choice choic
 
 static struct engine *create_ept(const struct engine_host *host, struct reason *why)
 {
-    return create(host, (struct choice){.ept = true}, why);
+    return create(host, (struct choice){.ept = true, .ept_shift = LARGE_SHIFT}, why);
 }
 
 static struct engine *create_shadow(const struct engine_host *host, struct reason *why)
@@ -92,7 +94,12 @@ static struct engine *create_shadow(const struct engine_host *host, struct reaso
 
 static struct engine *create_cached(const struct engine_host *host, struct reason *why)
 {
-    return create(host, (struct choice){.ept = true, .walk_cache = true}, why);
+    return create(host, (struct choice){.ept = true, .ept_shift = LARGE_SHIFT, .walk_cache = true}, why);
+}
+
+static struct engine *create_4k(const struct engine_host *host, struct reason *why)
+{
+    return create(host, (struct choice){.ept = true, .ept_shift = PAGE_SHIFT}, why);
 }
 
 static void run(struct engine *engine, struct vm_exit *exit, uint64_t budget)
@@ -154,6 +161,14 @@ const struct engine_ops hwassist_vtx_cached = {
     .text = "the same with paging-structure caches in the page walker",
     .counters = COMMON_COUNTERS | COUNTER_BIT(EPT_REFS),
     .create = create_cached,
+};
+
+const struct engine_ops hwassist_vtx_4k = {
+    COMMON_OPS,
+    .name = "hwassist/vtx:4k",
+    .text = "the same with an EPT of 4 KiB pages alone",
+    .counters = COMMON_COUNTERS | COUNTER_BIT(EPT_REFS),
+    .create = create_4k,
 };
 
 const struct engine_ops hwassist_vtx_shadow = {

@@ -24,6 +24,8 @@
 struct emulator;   /* emulate.c */
 struct vtx_shadow; /* shadow.c */
 
+#define LARGE_SHIFT 21 /* of a page of 2 MiB */
+
 /* The machine's CPU. */
 struct vcpu {
     struct vmx *vmx;
@@ -35,6 +37,7 @@ struct vcpu {
 
     gpa_t vmcs, msr_bitmap;
     uint64_t eptp;             /* 0: without EPT */
+    unsigned ept_shift;        /* log2 of its largest page: LARGE_SHIFT or PAGE_SHIFT */
     struct vtx_shadow *shadow; /* without EPT: shadow page tables */
     bool launched;
     uint32_t cpu_controls; /* as last written to the VMCS */

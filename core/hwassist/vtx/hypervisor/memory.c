@@ -3,8 +3,8 @@
  * memory.c - the processor's physical memory, and the EPT tables in it.
  *
  * The guest's RAM is mapped a second time, at GUEST_BASE; below it the hypervisor takes pages as it needs them. The EPT
- * is filled lazily: each part of RAM costs one violation when it is first touched. The mapping is by pages of 1 GiB or
- * 2 MiB where RAM reaches that far, else 4 KiB.
+ * is filled lazily: each part of RAM costs one violation when it is first touched. The mapping is by pages of 2 MiB
+ * where RAM reaches that far, else 4 KiB; or by 4 KiB throughout, which makes walks longer (vcpu->ept_shift).
  *
  * Read next: setup.c.
  */
@@ -72,7 +72,7 @@ void ept_map(struct vcpu *vcpu, gpa_t at)
     uint64_t *table = page_at(vcpu, gpa(vcpu->eptp & EPT_ADDRESS));
     for (unsigned shift = 39;; shift -= 9) {
         uint64_t *entry = &table[at.v >> shift & 511];
-        if (shift == PAGE_SHIFT || (shift <= 21 && fits(vcpu, at.v, shift) && !(*entry & EPT_RWX))) {
+        if (shift == PAGE_SHIFT || (shift <= vcpu->ept_shift && fits(vcpu, at.v, shift) && !(*entry & EPT_RWX))) {
             uint64_t page = at.v & ~((UINT64_C(1) << shift) - 1);
             *entry = (GUEST_BASE + page) | LEAF_FLAGS | (shift > PAGE_SHIFT ? EPT_LEAF : 0);
             return;

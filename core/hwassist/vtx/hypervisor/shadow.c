@@ -32,8 +32,6 @@
 #define ENTRY_XD    (UINT64_C(1) << 63)
 #define ENTRY_FRAME UINT64_C(0x000ffffffffff000)
 
-#define LARGE_SHIFT 21
-
 struct vtx_shadow {
     struct paging guest; /* as the guest believes them to be */
     gpa_t pool;          /* the first of its pages is the root */
