@@ -72,8 +72,8 @@ static bool bare_start(const char *engine, bool kernel_exits, const uint8_t *cod
     return true;
 }
 
-/* Runs the code from its start to its end; `rsi` is for whatever it likes. */
-static void bare_run(uint64_t rsi)
+/* Runs the code from its start until something ends it; `rsi` is for whatever it likes. */
+static struct machine_result bare_go(uint64_t rsi)
 {
     struct reason why = {""};
     struct cpu_state s;
@@ -87,7 +87,13 @@ static void bare_run(uint64_t rsi)
     bare.ended = false;
     int err = machine_set_state(bare.machine, &s, &why);
     vltest_check(err == 0, __FILE__, __LINE__, "state refused: %s", why.text);
-    struct machine_result result = machine_run(bare.machine);
+    return machine_run(bare.machine);
+}
+
+/* The same; the end must be the write to BARE_END. */
+static inline void bare_run(uint64_t rsi)
+{
+    struct machine_result result = bare_go(rsi);
     vltest_check(result.end == MACHINE_STOPPED && bare.ended, __FILE__, __LINE__, "it ended otherwise: %s",
                  result.why.text);
 }
