@@ -6,6 +6,7 @@
 export PATH=/suite:/bin HOME=/
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
+mount -t tracefs tracefs /sys/kernel/tracing
 mount -t devtmpfs devtmpfs /dev
 mount -t tmpfs tmpfs /tmp
 cd /
@@ -18,6 +19,7 @@ echo "kvm-host: $(uname -r), modules $(lsmod | awk 'NR > 1 { printf "%s ", $1 }'
 
 build/virtlab list | grep -A 1 hwassist/kvm | sed 's/^/kvm-host: /'
 VIRTLAB_GUEST=/build/guest build/test_travel
+for program in dirty_log kernel_exits kvm_chips; do build/test_$program; done
 /suite/sh /suite/suite /build hwassist/kvm
 echo "kvm-host: end"
 poweroff -f

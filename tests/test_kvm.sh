@@ -26,10 +26,10 @@ make_root() {
     rm -rf "$root"
     mkdir -p "$root"/{bin,dev,proc,sys,tmp,modules,suite,build}
     cp /bin/busybox "$root/bin/"
-    cp "$build/virtlab" "$build/tests/test_travel" "$root/build/"
+    cp "$build/virtlab" "$build"/tests/test_{travel,dirty_log,kernel_exits,kvm_chips} "$root/build/"
     cp "$(command -v cpio)" "$root/suite/cpio" # busybox' knows fewer options
     cp -L /bin/sh "$root/suite/sh"             # and its shell takes its own applets first
-    ldd "$root"/build/{virtlab,test_travel} "$root"/suite/{cpio,sh} | grep -o '[[:space:]]/[^ ]*' | sort -u | while read -r library; do
+    ldd "$root"/build/{virtlab,test_travel,test_dirty_log,test_kernel_exits,test_kvm_chips} "$root"/suite/{cpio,sh} | grep -o '[[:space:]]/[^ ]*' | sort -u | while read -r library; do
         mkdir -p "$root$(dirname "$library")" && cp -L "$library" "$root$library"
     done
     cp -r "$guest" "$root/build/guest"
@@ -60,8 +60,9 @@ if ! grep -aq '^kvm-host: end' "$work/console"; then
 fi
 passed=$(awk '{ for (i = 2; i <= NF; i++) if ($i == "passed,") n += $(i - 1) } END { print n + 0 }' "$work/console")
 failed=$(grep -ac '^FAILED\|\.\.\. FAILED' "$work/console")
-# Each part must have come to its end: the guest's suite, and the travels, none of them skipped.
-for part in '^[0-9]* passed, 0 failed' '^travel: 3 passed, 0 failed$'; do
+# Each part must have come to its end: the guest's suite, the travels and what else asks KVM, none of them skipped.
+for part in '^[0-9]* passed, 0 failed' '^travel: 7 passed, 0 failed$' \
+    '^dirty_log: 4 passed, 0 failed$' '^kernel_exits: 3 passed, 0 failed$' '^kvm_chips: 5 passed, 0 failed$'; do
     grep -aq "$part" "$work/console" || {
         failed=$((failed + 1))
         echo "FAILED: the console has no line like '$part'"
