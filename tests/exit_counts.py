@@ -9,7 +9,7 @@ What can be compared:
   ports       how often each port was read and written: the machine sees every access, under any engine
   mmio        the same by device
   exits       io: as many as accesses of all ports, within each engine; mmio, hlt: counted by each engine when it comes
-              back; cpuid, which KVM handles in the kernel, only where the engine knows it by reason
+              back; cpuid: KVM handles it in the kernel, so it is the kernel's count (kernel_exits), where that can be had
   interrupts  of guests that wait for each one
 
 What can't, because it follows time and not the guest's text:
@@ -44,9 +44,10 @@ def read(path):
 
 def taken(stats, reason):
     """How often, by the engine's count or the kernel's; None: the engine can't know."""
-    if reason in stats["exits"]:
-        return stats["exits"][reason]["taken"]
-    return None if reason == "cpuid" and stats["engine"].startswith("hwassist/kvm") else 0
+    if reason == "cpuid" and stats["engine"].startswith("hwassist/kvm"):
+        kernel = stats.get("kernel_exits") or {}
+        return kernel["taken"].get(reason, 0) if kernel.get("source") else None
+    return stats["exits"].get(reason, {"taken": 0})["taken"]
 
 
 def accesses(stats, printed, is_flat):
@@ -98,6 +99,11 @@ class Comparison:
         """What must hold within one engine's counts."""
         engine, ports = stats["engine"], stats["ports"]
         every = sum(count["reads"] + count["writes"] for count in ports.values())
+        kernel = stats.get("kernel_exits") or {}
+        if kernel.get("source"):
+            for reason in ("io", "hlt"):
+                self.same(guest, f"{engine}: the kernel's exits {reason}, against those that came out",
+                          kernel["taken"].get(reason, 0), taken(stats, reason))
         if not has_strings:  # of which one exit may carry many
             self.same(guest, f"{engine}: exits io, against accesses of all ports", taken(stats, "io"), every)
         if not is_flat:  # one write was the first initialization word; the last interrupt's end may not have come

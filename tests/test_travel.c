@@ -239,8 +239,12 @@ static void run_guest_on(struct trip *trip, const char *command, char *printed, 
     fclose(console);
 }
 
-static const char command[] = "for i in 1 2 3; do sieve 1 | cut -d' ' -f1,2,3,5; matmul 1 | cut -d' ' -f1,2,5; done;"
-                              "cat /share/text | sort | sha256sum; forkwait 2 | cut -d' ' -f2";
+static const char long_command[] =
+    "for i in 1 2 3; do sieve 1 | cut -d' ' -f1,2,3,5; matmul 1 | cut -d' ' -f1,2,5; done;"
+    "cat /share/text | sort | sha256sum; forkwait 2 | cut -d' ' -f2";
+/* For a host that is emulated itself, by an interpreter (tests/test_vmx.sh). */
+static const char brief_command[] = "for i in 1 2 3 4 5 6; do getpid 1 | cut -d' ' -f1,2,3,5; done;"
+                                    "echo travelling | sha256sum; forkwait 2 | cut -d' ' -f2";
 
 /* The guest under `travelling` prints what it prints under emulate/interp alone. */
 static void check_same(struct trip *travelling)
@@ -248,6 +252,7 @@ static void check_same(struct trip *travelling)
     static char alone[4096]; /* asked once */
     static int alone_status;
     char both[4096];
+    const char *command = getenv("VIRTLAB_TRAVEL_BRIEF") ? brief_command : long_command;
     struct reason why = {""};
     struct trip home = {.ops = {engine_find("emulate/interp", &why)}};
     int status;
@@ -256,7 +261,7 @@ static void check_same(struct trip *travelling)
     run_guest_on(travelling, command, both, sizeof(both), &status);
     CHECK_EQ_U64((unsigned)status, (unsigned)alone_status);
     CHECK_EQ_STR(both, alone);
-    CHECK(strstr(both, "sieve: ok") != NULL);
+    CHECK(strstr(both, ": ok iterations=") != NULL);
 }
 
 /* Both engines, or a reason to skip. */
