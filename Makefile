@@ -41,7 +41,7 @@ bench_parts   := $(filter-out $(BUILD)/obj/bench/main.o,$(bench_objects))
 tests         := $(test_programs:tests/%.c=$(BUILD)/tests/%)
 all_objects   := $(core_objects) $(bench_objects) $(helper_objects) $(test_programs:%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/tests/fuzz/fuzz_cpu.o
 
-.PHONY: all virtlab guest bench bench-quick report fuzz-cpu test tests doctor list labs clean help setup format check-format
+.PHONY: all virtlab guest bench bench-quick report fuzz-cpu test test-kvm test-vmx tests doctor list labs clean help setup format check-format
 .DEFAULT_GOAL := all
 .SECONDARY: # objects stay
 
@@ -97,6 +97,12 @@ fuzz-cpu: $(BUILD)/fuzz_cpu ## a million random programs on this processor and t
 
 test: virtlab guest tests | build/setup.test ## run all tests; TESTS="name ..." runs some
 	@VIRTLAB_GUEST=$(GUEST) tests/run.sh $(BUILD) $(TESTS)
+
+test-kvm: virtlab guest tests | build/setup.test ## hwassist/kvm on a real KVM: AMD-V, emulated by QEMU (part of make test)
+	@VIRTLAB_GUEST=$(GUEST) tests/run.sh $(BUILD) test_kvm
+
+test-vmx: virtlab guest tests | build/setup.test ## the same on VT-x with EPT, emulated by Bochs: some minutes
+	@VIRTLAB_GUEST=$(GUEST) tests/vmx.sh $(BUILD); status=$$?; [ $$status = 77 ] || exit $$status
 
 # ---- measurements ----
 bench: virtlab guest | build/setup.bench ## measure everything; table and plots in build/results

@@ -46,6 +46,8 @@ needs_of_test() {
     need qemu-system-x86 command -v qemu-system-x86_64
     need gnuplot-nox command -v gnuplot
 }
+# For `make test-vmx` alone, which says what it lacks; nobody is made to install these.
+#     bochs bochs-term isolinux syslinux-common xorriso
 needs_of_bench() {
     need gnuplot-nox command -v gnuplot
     need qemu-system-x86 command -v qemu-system-x86_64

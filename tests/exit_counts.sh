@@ -8,7 +8,7 @@
 #   counts GUEST BYTES {statistics, as of virtlab run --stats, on one line}
 #   said GUEST the first line that it printed
 #
-# Also run inside the KVM hosts of test_kvm.sh and test_vmx.sh, by busybox's shell.
+# Also run inside the KVM hosts of test_kvm.sh and vmx.sh, by busybox's shell.
 set -u
 build=$1 engine=$2
 guest=${VIRTLAB_GUEST:-$build/guest}

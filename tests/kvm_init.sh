@@ -1,7 +1,7 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# kvm_init.sh - process 1 of the host that test_kvm.sh and test_vmx.sh boot: loads KVM, runs the parts that PARTS names
+# kvm_init.sh - process 1 of the host that test_kvm.sh and vmx.sh boot: loads KVM, runs the parts that PARTS names
 # (the kernel hands words of its command line on as environment), switches off.
 /bin/busybox --install -s /bin
 export PATH=/suite:/bin HOME=/

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# kvm_root.sh - the host system that test_kvm.sh and test_vmx.sh boot: an initramfs of busybox, virtlab with the libraries
+# kvm_root.sh - the host system that test_kvm.sh and vmx.sh boot: an initramfs of busybox, virtlab with the libraries
 # that it loads, the guest and what is to be tested; its first process is kvm_init.sh. Sourced; wants `build`, `here`,
 # `guest`, `work`, and $cache of linux_package.sh.
 #

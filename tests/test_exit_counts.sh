@@ -3,7 +3,7 @@
 #
 # test_exit_counts.sh - the exits and port accesses that engines count are those that the guest makes, and the same under
 # each: hwassist/vtx against what the guest says, then the others against hwassist/vtx (exit_counts.py says what can be
-# compared). hwassist/kvm takes part where it can run; where it can't, test_kvm.sh and test_vmx.sh bring a host for it.
+# compared). hwassist/kvm takes part where it can run; where it can't, test_kvm.sh and vmx.sh bring a host for it.
 #
 # Usage: test_exit_counts.sh BUILD_DIR
 set -u

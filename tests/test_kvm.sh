@@ -11,7 +11,7 @@ build=$1
 here=$(cd "$(dirname "$0")" && pwd)
 guest=${VIRTLAB_GUEST:-$build/guest}
 work=$build/tests/kvm-host
-limit=${VIRTLAB_KVM_TIMEOUT:-500}
+limit=${VIRTLAB_KVM_TIMEOUT:-560}
 
 skip() {
     echo "skipped: $*"

@@ -242,7 +242,7 @@ static void run_guest_on(struct trip *trip, const char *command, char *printed, 
 static const char long_command[] =
     "for i in 1 2 3; do sieve 1 | cut -d' ' -f1,2,3,5; matmul 1 | cut -d' ' -f1,2,5; done;"
     "cat /share/text | sort | sha256sum; forkwait 2 | cut -d' ' -f2";
-/* For a host that is emulated itself, by an interpreter (tests/test_vmx.sh). */
+/* For a host that is emulated itself, by an interpreter (tests/vmx.sh). */
 static const char brief_command[] = "for i in 1 2 3 4 5 6; do getpid 1 | cut -d' ' -f1,2,3,5; done;"
                                     "echo travelling | sha256sum; forkwait 2 | cut -d' ' -f2";
 

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# test_vmx.sh - hwassist/kvm on Intel's VT-x with EPT, also where this machine has none: the host of test_kvm.sh boots on
+# vmx.sh - hwassist/kvm on Intel's VT-x with EPT, also where this machine has none: the host of test_kvm.sh boots on
 # Bochs' Skylake from an ISO, loads kvm-intel, and runs a core subset there (kvm_core.sh).
 #
-# Usage: test_vmx.sh BUILD_DIR. Skipped (status 77) where Bochs, a boot loader or the kernel package can't be had, or where
+# Usage: vmx.sh BUILD_DIR, or `make test-vmx`; three minutes of a processor, so no part of `make test`. Skipped (status 77) where Bochs, a boot loader or the kernel package can't be had, or where
 # the host isn't up in time. What it prints about time is no measurement: the hardware is emulated.
 set -u
 build=$1
