@@ -56,8 +56,8 @@ static struct times times_of(const char *thread)
 }
 
 /*
- * A VMM that shares its core with other spaces of its own (options.together) waits for those, too: that counts half.
- * And for its companion guest code has made room by itself.
+ * A VMM that shares its core with other spaces of its own (options.together) waits for those, too: that counts a
+ * quarter. And for its companion guest code has made room by itself.
  */
 static uint64_t delays(const struct world_space *space)
 {
@@ -69,7 +69,7 @@ static uint64_t delays(const struct world_space *space)
         companion = times_of(path).run;
     }
     snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)space->pid, (int)space->guest_tid);
-    return (space->pool->options.together ? vmm / 2 : vmm) + times_of(path).delay - companion;
+    return (space->pool->options.together ? vmm / 4 : vmm) + times_of(path).delay - companion;
 }
 
 static void go_over(struct world_pool *pool, bool crowded)
