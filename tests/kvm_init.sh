@@ -34,6 +34,7 @@ for part in $(echo "$PARTS" | tr , ' '); do
     programs) for program in build/test_dirty_log build/test_kernel_exits build/test_kvm_chips; do $program; done ;;
     suite) /suite/sh /suite/suite /build hwassist/kvm ;;
     core) /suite/sh /suite/kvm_core.sh /build hwassist/kvm ;;
+    workloads) /suite/sh /suite/kvm_workloads.sh /build hwassist/kvm /suite/rows ;;
     counts) /suite/sh /suite/exit_counts.sh /build hwassist/kvm ;;
     *) echo "FAILED: no part is called $part" ;;
     esac

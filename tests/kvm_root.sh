@@ -33,10 +33,12 @@ make_root() {
     cp "$guest/initrd.cpio" "$root/build/guest/"
     cp -r "$guest/share" "$root/build/guest/share"
     cp "$cache"/modules/*.ko "$root/modules/"
-    cp "$here/guest/suite" "$here/exit_counts.sh" "$here/kvm_core.sh" "$root/suite/"
+    cp "$here/guest/suite" "$here/exit_counts.sh" "$here/kvm_core.sh" "$here/kvm_workloads.sh" "$root/suite/"
     musl-gcc -std=gnu11 -O2 -static "$here/guest/selftest.c" -o "$root/suite/selftest" || return 1
     sed -n 's/^WORKLOAD("[^"]*", "\([^"]*\)", [a-z]*, FLAT_OK, "[0-9]*\([^"]*\)".*/\1 1\2/p' \
         "$here/../guest/workloads/workloads.def" >"$root/suite/flat_rows"
+    sed -En 's/^WORKLOAD\("([^"]*)", "([^"]*)", (compute|memory|system|disk), [A-Z_]*, "[0-9]*([^"]*)".*/\1 \2 1\4/p' \
+        "$here/../guest/workloads/workloads.def" >"$root/suite/rows"
     cp "$here/kvm_init.sh" "$root/init" && chmod +x "$root/init"
     (cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 >"$1"
 }

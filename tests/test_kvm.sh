@@ -30,11 +30,11 @@ make_root "$work/initramfs.gz" || exit 1
 # No SMAP: QEMU's IRETQ in ring 3 reads its operands as the supervisor would, and a world's entry is such an IRETQ.
 timeout "$limit" qemu-system-x86_64 -accel tcg -smp 1 -m 2G -cpu qemu64,+svm,+npt,+ssse3,+sse4.1,+sse4.2,+popcnt,+rdtscp,+smep,+fsgsbase,+erms,+umip,+pdpe1gb \
     -display none -monitor none -no-reboot -serial stdio -kernel "$kernel" -initrd "$work/initramfs.gz" \
-    -append 'console=ttyS0 quiet panic=-1 cryptomgr.notests tsc=reliable PARTS=doctor,counts,programs,travel,suite' \
+    -append 'console=ttyS0 quiet panic=-1 cryptomgr.notests tsc=reliable PARTS=doctor,counts,workloads,programs,travel,suite' \
     </dev/null >"$work/console.raw" 2>"$work/errors"
 echo "QEMU ended with status $? (124: not within $limit s) $(tail -n 3 "$work/errors")"
 tr -d '\r' <"$work/console.raw" >"$work/console"
 # Each part must have come to its end: the guest's suite, and the travels, none of them skipped.
 verdict "$work/console" '^kvm-host: .*kvm_amd/parameters/npt [Y1]' '^kvm-host: *hwassist/kvm *ready' \
-    '^[0-9]* passed, 0 failed' '^travel: 7 passed, 0 failed$' \
+    '^[0-9]* passed, 0 failed' '^workloads: 22 passed, 0 failed$' '^travel: 7 passed, 0 failed$' \
     '^dirty_log: 4 passed, 0 failed$' '^kernel_exits: 3 passed, 0 failed$' '^kvm_chips: 5 passed, 0 failed$'
