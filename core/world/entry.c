@@ -41,6 +41,23 @@
 #define REPORT(offset)  "world_text+" TEXT(HOLE_REPORT) "+" TEXT(offset) "(%rip)"
 #define HOLE(offset)    "world_text+" TEXT(offset) "(%rip)"
 #define L(line)         line "\n\t"
+/* All but RSP. */
+#define LOAD_GPRS                           \
+    L("mov " CONTROL(C_GPR + 0) ", %rax")   \
+    L("mov " CONTROL(C_GPR + 8) ", %rcx")   \
+    L("mov " CONTROL(C_GPR + 16) ", %rdx")  \
+    L("mov " CONTROL(C_GPR + 24) ", %rbx")  \
+    L("mov " CONTROL(C_GPR + 40) ", %rbp")  \
+    L("mov " CONTROL(C_GPR + 48) ", %rsi")  \
+    L("mov " CONTROL(C_GPR + 56) ", %rdi")  \
+    L("mov " CONTROL(C_GPR + 64) ", %r8")   \
+    L("mov " CONTROL(C_GPR + 72) ", %r9")   \
+    L("mov " CONTROL(C_GPR + 80) ", %r10")  \
+    L("mov " CONTROL(C_GPR + 88) ", %r11")  \
+    L("mov " CONTROL(C_GPR + 96) ", %r12")  \
+    L("mov " CONTROL(C_GPR + 104) ", %r13") \
+    L("mov " CONTROL(C_GPR + 112) ", %r14") \
+    L("mov " CONTROL(C_GPR + 120) ", %r15")
 
 /* clang-format off */
 __asm__(
@@ -334,21 +351,7 @@ __asm__(
     "5:\n\t"
     L("lea " CONTROL(C_FLAGS_CLEAN) ", %rsp")
     L("popfq")                               /* IRETQ with NT set is #GP in 64-bit mode, and a guest may set NT */
-    L("mov " CONTROL(C_GPR + 0) ", %rax")
-    L("mov " CONTROL(C_GPR + 8) ", %rcx")
-    L("mov " CONTROL(C_GPR + 16) ", %rdx")
-    L("mov " CONTROL(C_GPR + 24) ", %rbx")
-    L("mov " CONTROL(C_GPR + 40) ", %rbp")
-    L("mov " CONTROL(C_GPR + 48) ", %rsi")
-    L("mov " CONTROL(C_GPR + 56) ", %rdi")
-    L("mov " CONTROL(C_GPR + 64) ", %r8")
-    L("mov " CONTROL(C_GPR + 72) ", %r9")
-    L("mov " CONTROL(C_GPR + 80) ", %r10")
-    L("mov " CONTROL(C_GPR + 88) ", %r11")
-    L("mov " CONTROL(C_GPR + 96) ", %r12")
-    L("mov " CONTROL(C_GPR + 104) ", %r13")
-    L("mov " CONTROL(C_GPR + 112) ", %r14")
-    L("mov " CONTROL(C_GPR + 120) ", %r15")
+    LOAD_GPRS
     L("lea " CONTROL(C_IRET) ", %rsp")
     L("iretq")
     "enter_general:\n\t"
@@ -356,21 +359,7 @@ __asm__(
     L("jnz 5b")
     L("lea " CONTROL(C_IRET + 16) ", %rsp")
     L("popfq")
-    L("mov " CONTROL(C_GPR + 0) ", %rax")
-    L("mov " CONTROL(C_GPR + 8) ", %rcx")
-    L("mov " CONTROL(C_GPR + 16) ", %rdx")
-    L("mov " CONTROL(C_GPR + 24) ", %rbx")
-    L("mov " CONTROL(C_GPR + 40) ", %rbp")
-    L("mov " CONTROL(C_GPR + 48) ", %rsi")
-    L("mov " CONTROL(C_GPR + 56) ", %rdi")
-    L("mov " CONTROL(C_GPR + 64) ", %r8")
-    L("mov " CONTROL(C_GPR + 72) ", %r9")
-    L("mov " CONTROL(C_GPR + 80) ", %r10")
-    L("mov " CONTROL(C_GPR + 88) ", %r11")
-    L("mov " CONTROL(C_GPR + 96) ", %r12")
-    L("mov " CONTROL(C_GPR + 104) ", %r13")
-    L("mov " CONTROL(C_GPR + 112) ", %r14")
-    L("mov " CONTROL(C_GPR + 120) ", %r15")
+    LOAD_GPRS
     L("mov " CONTROL(C_IRET + 24) ", %rsp")
     L("jmp *" CONTROL(C_IRET))               /* IRETQ would do the same, and take longer */
 
