@@ -201,6 +201,8 @@ static inline bool accounts_hold(struct rig *rig)
 
     memset(uses, 0, sizeof uses);
     memset(writable, 0, sizeof writable);
+    for (unsigned i = 0; i < PARA_GRANTS_MAX; i++) /* a page that is granted counts as writable */
+        writable[e->grant[i].frame] += e->grant[i].used;
     for (unsigned frame = 0; frame < F_COUNT; frame++) {
         uses[frame] += e->frame[frame].pinned;
         for (unsigned i = 0; is_table(e, frame) && i < ENTRIES; i++) {
