@@ -78,16 +78,20 @@ int image_take(const struct image *image, int fd, void *to, struct reason *why)
     return 0;
 }
 
-int image_read(struct image *image, int fd, struct reason *why)
+/* The whole file, whose size is known. */
+static int take_whole(struct image *image, int fd, struct reason *why)
 {
-    int err = measure(image, fd, why);
-
-    if (err)
-        return err;
     image->bytes = malloc(image->size);
     if (!image->bytes)
         return image_bad(image, why, "no memory for its %llu bytes", (unsigned long long)image->size);
     return image_take(image, fd, image->bytes, why);
+}
+
+int image_read(struct image *image, int fd, struct reason *why)
+{
+    int err = measure(image, fd, why);
+
+    return err ? err : take_whole(image, fd, why);
 }
 
 int image_open(struct image *image, const char *name, struct reason *why)
@@ -96,7 +100,7 @@ int image_open(struct image *image, const char *name, struct reason *why)
 
     if (err)
         return err;
-    err = image_read(image, fd, why);
+    err = take_whole(image, fd, why);
     close(fd);
     if (err)
         image_close(image);
