@@ -118,7 +118,10 @@ struct world_exit {
     bool entered;    /* false: a kick came first, no guest instruction was executed */
 };
 
-/* Can worlds be made here? Makes one and runs it. 0, or -errno with the reason: what is forbidden, by name. */
+/*
+ * Can worlds be made here? Makes one and runs it, unless this process has done so before. 0, or -errno with the reason:
+ * what is forbidden, by name.
+ */
 int world_probe(struct reason *why) MUST_CHECK;
 
 /*
